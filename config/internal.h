@@ -79,6 +79,7 @@ struct raw_texts {
 	const struct raw_text *items;
 	uint32_t n;
 	unsigned int line;
+	bool is_bad; /* some of them could not be used, and that was said */
 };
 struct raw_flag {
 	bool is_on;
@@ -166,7 +167,7 @@ struct raw {
 	struct raw_list accounts, policies, pins;
 	uint32_t n_main_pins; /* they come first in the list, and last in the result */
 	const char *folder;   /* that relative paths start from; NULL: they stay as they are */
-	bool is_incomplete;   /* a file could not be parsed: its names are missing */
+	bool is_incomplete;   /* a file could not be read or parsed: its names are missing */
 	struct arena arena;   /* of the strings; becomes the configuration's */
 	struct report *report;
 };

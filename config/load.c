@@ -219,9 +219,9 @@ static int load_end(struct load *l, const char *main_file, struct config **ret_c
 	int r = 0;
 
 	l->raw.n_main_pins = l->raw.pins.n;
-	if (l->raw.include_dir.text && !l->raw.is_incomplete)
+	if (l->raw.include_dir.text)
 		load_include_dir(l, main_file);
-	if (!l->raw.is_incomplete && !l->report.is_without_memory)
+	if (!l->report.is_without_memory)
 		r = validate(&l->raw, &c);
 	if (c)
 		hash_end(l, c->hash);

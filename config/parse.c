@@ -290,6 +290,7 @@ static void take_texts(struct parse *p, const struct where *w, const struct key 
 		struct scalar v = scalar_of(s);
 
 		complain(p, w, key, &v, TAKE_WRONG, out->line);
+		out->is_bad = true;
 		return;
 	}
 	items = arena_alloc(&p->raw->arena, (size_t)n * sizeof(*items));
@@ -300,6 +301,7 @@ static void take_texts(struct parse *p, const struct where *w, const struct key 
 		struct scalar v = scalar_of(item);
 		enum take taken = take_text(&p->raw->arena, key, &v, &items[out->n]);
 
+		out->is_bad |= taken != TAKE_OK;
 		if (taken != TAKE_OK)
 			complain(p, &at, key, &v, taken, config_setting_source_line(item));
 		else

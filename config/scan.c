@@ -149,12 +149,13 @@ static bool take_string(struct scan *s)
 			return fail(s, s->line, "the string is not closed on its line; add the missing quote");
 		if (*s->p != '\\')
 			continue;
+		if (s->p[1] == '\n')
+			continue;
 		if (s->p[1] != '"' && s->p[1] != '\\') {
 			s->is_bad = true;
 			fail(s, s->line, "a backslash in a string stands before \" or another backslash only; write \\\\ for one backslash");
 		}
-		if (s->p[1] != '\n')
-			s->p++;
+		s->p++;
 	}
 	s->p++;
 	s->token.len = (size_t)(s->p - s->token.text);
@@ -262,19 +263,33 @@ static bool is_at(const struct scan *s, char mark)
 	return mark ? s->token.kind == TOKEN_MARK && *s->token.text == mark : s->token.kind == TOKEN_END;
 }
 
-/* `wanted` names what would be right here; strings are not repeated. */
+struct shown_token {
+	char text[SCAN_NAME_MAX + 3];
+};
+
+/* The current token in quotes; strings are not repeated, and nothing is that may be a secret. */
+static struct shown_token show_token(const struct scan *s)
+{
+	struct shown_token out = { .text = "a text" };
+	size_t len = s->token.len < SCAN_NAME_MAX ? s->token.len : SCAN_NAME_MAX;
+
+	if (s->token.kind == TOKEN_END)
+		strcpy(out.text, "the end of the file");
+	else if (s->token.kind == TOKEN_STRING)
+		strcpy(out.text, "a string");
+	else if (s->token.kind == TOKEN_MARK || !s->name || !is_secretive(s->name, s->name_len))
+		snprintf(out.text, sizeof(out.text), "\"%.*s\"", (int)len, s->token.text);
+	return out;
+}
+
+/* `wanted` names what would be right here. */
 static bool unexpected(struct scan *s, const char *wanted)
 {
-	static const char *const kinds[TOKEN_MARK + 1] = {
-		[TOKEN_END] = "the end of the file", [TOKEN_STRING] = "a string",
-	};
-	char found[SCAN_NAME_MAX + 3], before[64] = "";
-	const char *kind = kinds[s->token.kind];
+	char before[64] = "";
 
-	snprintf(found, sizeof(found), "\"%.*s\"", (int)(s->token.len < SCAN_NAME_MAX ? s->token.len : SCAN_NAME_MAX), s->token.text);
 	if (s->last_line && s->last_line != s->token.line)
 		snprintf(before, sizeof(before), "; is something missing at the end of line %u?", s->last_line);
-	return fail(s, s->token.line, "expected %s, found %s%s", wanted, kind ? kind : found, before);
+	return fail(s, s->token.line, "expected %s, found %s%s", wanted, show_token(s).text, before);
 }
 
 static bool scan_value(struct scan *s, int depth);
@@ -367,8 +382,7 @@ static bool scan_value(struct scan *s, int depth)
 	if (++s->n_settings > SCAN_SETTINGS_MAX)
 		return fail(s, s->token.line, "more than %d values in one file", SCAN_SETTINGS_MAX);
 	if (s->token.kind == TOKEN_NAME)
-		return fail(s, s->token.line, "a text without quotes; write \"%.*s\" in quotes",
-			    (int)(s->token.len < SCAN_NAME_MAX ? s->token.len : SCAN_NAME_MAX), s->token.text);
+		return fail(s, s->token.line, "a text without quotes; write %s in quotes", show_token(s).text);
 	if (s->token.kind != TOKEN_MARK && s->token.kind != TOKEN_END)
 		return scan_scalar(s);
 	if (s->token.kind == TOKEN_END || !strchr("{[(", open))

@@ -107,7 +107,7 @@ static void check_scopes(struct shadow *s, uint32_t pin)
 	const char *account = match_of(s, pin)->glob[SELECTOR_ACCOUNT], *region = match_of(s, pin)->glob[SELECTOR_REGION];
 	const struct raw_pin *raw = s->raw[pin];
 
-	if (!account && !region)
+	if ((!account && !region) || !s->settings->n_scopes)
 		return;
 	for (uint32_t i = 0; i < s->settings->n_scopes; i++) {
 		const struct scope *scope = &s->settings->scopes[i];

@@ -1,7 +1,8 @@
 /*
  * Raw records to one struct config: names resolved, values checked against each other, everything in one arena.
  *
- * Goes on after each error, so that all of them are seen at once; the caller drops the result if there was any.
+ * Goes on after each error, so that all of them are seen at once. Where a file could not be read, what may be in it is
+ * not missed.
  */
 #include "internal.h"
 
@@ -123,12 +124,11 @@ static const char *check_endpoint(struct validate *v, const struct raw_account *
 	struct error error;
 	char *url;
 
-	*ret_is_loopback = false;
+	*ret_is_loopback = a->endpoint.line != 0; /* after an error that one is enough */
 	if (!a->endpoint.text)
 		return NULL;
 	if (!endpoint_parse(a->endpoint.text, &endpoint, &error)) {
 		ERROR(v, &a->head, a->endpoint.line, "%s: endpoint %s", title, error.text);
-		*ret_is_loopback = true; /* one error is enough */
 		return NULL;
 	}
 	*ret_is_loopback = endpoint.is_loopback;
@@ -158,7 +158,7 @@ static void check_regions(struct validate *v, const struct raw_account *a, const
 		"ap-southeast-2", "ap-southeast-3", "ap-southeast-5", "ap-northeast-1", "eu-central-1" };
 	const size_t n_known = sizeof(known) / sizeof(known[0]);
 
-	if (!a->regions.n && a->regions.line)
+	if (!a->regions.n && a->regions.line && !a->regions.is_bad)
 		ERROR(v, &a->head, a->regions.line, "%s: regions is empty; write at least one, as in [ \"cn-shanghai\" ]", title);
 	for (uint32_t i = 0; i < a->regions.n && i <= CONFIG_SCOPES_MAX; i++) {
 		const struct raw_text *region = &a->regions.items[i];
@@ -247,7 +247,7 @@ static void make_accounts(struct validate *v)
 	struct config_account *accounts = take(v, n, sizeof(*accounts));
 
 	free(check_names(v, "accounts", &v->raw->accounts, sizeof(*raw), &n_names));
-	if (!n)
+	if (!n && !v->raw->is_incomplete)
 		report_add(v->report, CONFIG_ERROR, v->raw->head.file, 0, "accounts: there is none; write at least one, with name, credentials and regions");
 	for (uint32_t i = 0; accounts && i < n; i++)
 		check_account(v, &raw[i], &accounts[i]);
@@ -274,7 +274,7 @@ static void check_policy(struct validate *v, const struct raw_policy *p, struct 
 			ERROR(v, &p->head, p->windows.items[i].line, "%s: windows names \"%s\", which does not exist; this version knows \"always\" only",
 			      title.text, p->windows.items[i].text);
 	}
-	if (!p->windows.n)
+	if (!p->windows.n && !p->windows.is_bad)
 		WARNING(v, &p->head, p->windows.line, "%s: has no windows and never starts an upgrade; write windows = [ \"always\" ] if it should", title.text);
 	if (p->retry.first.ns > p->retry.max.ns)
 		ERROR(v, &p->head, p->retry.first.line ? p->retry.first.line : p->retry.max.line, "%s: retry.first %s is above retry.max %s; swap or change one",
@@ -335,6 +335,8 @@ static uint32_t find_policy(struct validate *v, const struct raw_pin *p, const c
 
 	if (found)
 		return found->index;
+	if (v->raw->is_incomplete)
+		return POLICY_NONE; /* it may be in the file that could not be read */
 	for (uint32_t i = 0; v->n_policy_names <= GUESSES_MAX && i < v->n_policy_names; i++)
 		names[i] = v->policy_names[i].name;
 	if (v->n_policy_names <= GUESSES_MAX)
@@ -351,11 +353,11 @@ static void check_pin_policies(struct validate *v, const struct raw_pin *p, stru
 	uint32_t policy = p->policy.text ? find_policy(v, p, "policy", &p->policy) : POLICY_NONE;
 	uint32_t dpi_policy = p->dpi_policy.text ? find_policy(v, p, "dpi_policy", &p->dpi_policy) : policy;
 
-	if (p->device.text && !p->policy.text)
+	if (p->device.text && !p->policy.line)
 		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that device upgrades follow", title.text);
-	else if (p->dpi.text && !p->policy.text && !p->dpi_policy.text)
+	else if (p->dpi.text && !p->policy.line && !p->dpi_policy.line)
 		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that DPI upgrades follow", title.text);
-	if (p->dpi_policy.text && !p->dpi.text)
+	if (p->dpi_policy.line && !p->dpi.line)
 		WARNING(v, &p->head, p->dpi_policy.line, "%s: dpi_policy has no effect without dpi", title.text);
 	out->policy[VERSION_TYPE_DEVICE] = p->device.text ? policy : POLICY_NONE;
 	out->policy[VERSION_TYPE_DPI] = p->dpi.text ? dpi_policy : POLICY_NONE;
