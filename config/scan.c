@@ -285,11 +285,12 @@ static struct shown_token show_token(const struct scan *s)
 /* `wanted` names what would be right here. */
 static bool unexpected(struct scan *s, const char *wanted)
 {
+	bool is_end = s->token.kind == TOKEN_END; /* where that is, nobody wants to know */
 	char before[64] = "";
 
-	if (s->last_line && s->last_line != s->token.line)
+	if (!is_end && s->last_line && s->last_line != s->token.line)
 		snprintf(before, sizeof(before), "; is something missing at the end of line %u?", s->last_line);
-	return fail(s, s->token.line, "expected %s, found %s%s", wanted, show_token(s).text, before);
+	return fail(s, is_end && s->last_line ? s->last_line : s->token.line, "expected %s, found %s%s", wanted, show_token(s).text, before);
 }
 
 static bool scan_value(struct scan *s, int depth);

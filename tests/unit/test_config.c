@@ -36,7 +36,7 @@ static const struct {
 	ERROR_AT(BASE "/* mode\n\n", "t.cfg:3: the comment that begins here never ends"),
 	ERROR_AT(BASE "mode = observe;", "t.cfg:3: a text without quotes; write \"observe\" in quotes, near: mode = observe;"),
 	ERROR_AT(BASE "mode = ;", "t.cfg:3: expected a value, found \";\""),
-	ERROR_AT(BASE "mode = ", "expected a value, found the end of the file"),
+	ERROR_AT(BASE "mode = \n\n", "t.cfg:3: expected a value, found the end of the file"),
 	ERROR_AT(BASE "mode \"observe\";", "t.cfg:3: expected \"=\" after the name of a setting, found a string"),
 	ERROR_AT(BASE "max_in_flight = 5;;", "t.cfg:3: expected the name of a setting, found \";\""),
 	ERROR_AT(BASE "pins = (\n);\n}", "t.cfg:5: expected the name of a setting, found \"}\""),
