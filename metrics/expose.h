@@ -28,6 +28,8 @@ struct expose_text {
 	const char *data;
 	size_t len;
 };
+/* Longer label values are cut between two characters, so that a sample has a bounded length. */
+#define EXPOSE_LABEL_MAX 512
 /* One sample of a live family: label values in catalogue order. Borrowed until the next row call. */
 struct expose_row {
 	struct expose_text labels[METRIC_LABELS_MAX];
