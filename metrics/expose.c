@@ -72,6 +72,7 @@ static char *put_escaped(char *p, const char *s, size_t n)
 	return p;
 }
 
+#define WORD sizeof(uint64_t)
 #define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (unsigned char)(c))
 
 /* Non-zero when one of eight bytes is zero. */
@@ -96,13 +97,15 @@ static char *put_value(char *p, const struct expose_text *t)
 		while (n > 0 && ((unsigned char)t->data[n] & 0xc0) == 0x80)
 			n--;
 	}
-	for (; i + sizeof(v) <= n; i += sizeof(v)) {
-		memcpy(&v, t->data + i, sizeof(v));
+	for (; n >= WORD && i < n; i += WORD) {
+		size_t at = i + WORD <= n ? i : n - WORD; /* the last word overlaps the one before */
+
+		memcpy(&v, t->data + at, WORD);
 		if (needs_escape(v))
-			return put_escaped(p + i, t->data + i, n - i);
-		memcpy(p + i, &v, sizeof(v));
+			break;
+		memcpy(p + at, &v, WORD);
 	}
-	return put_escaped(p + i, t->data + i, n - i);
+	return i < n ? put_escaped(p + i, t->data + i, n - i) : p + n;
 }
 
 static size_t label_max(const struct metric *m)
