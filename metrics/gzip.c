@@ -14,7 +14,7 @@ struct exposition_gzip {
 	struct exposition *exposition;
 	z_stream stream;
 	bool is_input_ended, is_ended;
-	char block[4 * EXPOSE_BLOCK_MIN];
+	char block[2 * EXPOSE_BLOCK_MIN];
 };
 
 int exposition_gzip_new(struct exposition *e, struct exposition_gzip **ret_gzip)
@@ -46,23 +46,24 @@ ssize_t exposition_gzip_write(struct exposition_gzip *g, char *buf, size_t size)
 {
 	z_stream *z = &g->stream;
 	uInt avail = size < (size_t)1 << 30 ? (uInt)size : 1U << 30;
+	int r;
 
 	assert(size > 0);
 	z->next_out = (Bytef *)buf;
 	z->avail_out = avail;
-	while (z->avail_out == avail && !g->is_ended) {
-		int r;
-
-		if (z->avail_in == 0 && !g->is_input_ended) {
-			z->next_in = (Bytef *)g->block;
-			z->avail_in = (uInt)exposition_write(g->exposition, g->block, sizeof(g->block));
-			g->is_input_ended = z->avail_in == 0;
-		}
-		r = deflate(z, g->is_input_ended ? Z_FINISH : Z_NO_FLUSH);
-		if (r == Z_STREAM_END)
-			g->is_ended = true;
-		else if (r != Z_OK)
-			return -EIO;
+	if (g->is_ended)
+		return 0;
+	if (z->avail_in == 0 && !g->is_input_ended) {
+		z->next_in = (Bytef *)g->block;
+		z->avail_in = (uInt)exposition_write(g->exposition, g->block, sizeof(g->block));
+		g->is_input_ended = z->avail_in == 0;
 	}
+	r = deflate(z, g->is_input_ended ? Z_FINISH : Z_NO_FLUSH);
+	if (r == Z_STREAM_END)
+		g->is_ended = true;
+	else if (r != Z_OK)
+		return -EIO;
+	else if (z->avail_out == avail)
+		return -EAGAIN;
 	return (ssize_t)(avail - z->avail_out);
 }

@@ -4,6 +4,7 @@
  */
 #include "expose.h"
 #include "process.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,8 +140,10 @@ static void run_gzip(const struct registry *r, const struct expose_source *sourc
 
 	must(exposition_new(EXPOSE_OPENMETRICS, r, source, &e) == 0);
 	must(exposition_gzip_new(e, &g) == 0);
-	while ((n = exposition_gzip_write(g, buf, sizeof(buf))) > 0)
-		bytes += (size_t)n;
+	do {
+		n = exposition_gzip_write(g, buf, sizeof(buf));
+		bytes += n > 0 ? (size_t)n : 0;
+	} while (n > 0 || n == -EAGAIN);
 	report("gzip", cpu_seconds() - start, bytes, lines);
 	exposition_gzip_free(g);
 }
