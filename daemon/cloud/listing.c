@@ -21,6 +21,7 @@
 
 #define STRINGS_OF_INSTANCE 7
 #define STRINGS_OF_DEVICE 3
+#define STRINGS_MAX (STRINGS_OF_INSTANCE + LIMIT_DEVICES * STRINGS_OF_DEVICE)
 
 struct device_record {
 	uint8_t status, ha_role, controller, vpn;
@@ -102,7 +103,7 @@ static const char *block_text(const struct block *b)
 }
 
 /* The strings of an observation in the order of a record; returns how many. */
-static size_t collect(const struct observation *o, const char *ret_strings[STRINGS_OF_INSTANCE + LIMIT_DEVICES * STRINGS_OF_DEVICE])
+static size_t collect(const struct observation *o, const char *ret_strings[STRINGS_MAX])
 {
 	size_t n = 0;
 
@@ -188,7 +189,7 @@ static void unpack(const struct block *b, uint32_t index, struct observation *re
 
 static struct block *block_new(const struct api_page *page, int64_t read_ns)
 {
-	const char *strings[STRINGS_OF_INSTANCE + LIMIT_DEVICES * STRINGS_OF_DEVICE];
+	const char *strings[STRINGS_MAX];
 	size_t size = 0, at = 0;
 	struct block *b;
 	char *text;
