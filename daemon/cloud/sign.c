@@ -128,8 +128,15 @@ static size_t encode_byte(unsigned char c, char out[3])
 static void text_add_encoded(struct text *t, const char *s)
 {
 	char out[3];
-	for (; *s; s++)
-		text_add_n(t, out, encode_byte((unsigned char)*s, out));
+	while (*s) {
+		size_t n = 0;
+		while (is_unreserved((unsigned char)s[n]))
+			n++;
+		text_add_n(t, s, n); /* nearly all of a name or a value is such a run */
+		s += n;
+		if (*s)
+			text_add_n(t, out, encode_byte((unsigned char)*s++, out));
+	}
 }
 
 static int param_order(const void *a, const void *b)
