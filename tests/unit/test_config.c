@@ -470,6 +470,23 @@ static void test_many_errors(void **state)
 	free(text);
 }
 
+/* 120 warnings, then an error: it takes the place of one of them. */
+static void test_error_behind_warnings(void **state)
+{
+	char text[16384] = ACCOUNT "policies = ( ";
+	struct config_messages messages;
+	struct config *config = NULL;
+
+	(void)state;
+	for (int i = 0; i < 120; i++)
+		sprintf(text + strlen(text), "%s{ name = \"p%d\"; }", i ? ", " : "", i);
+	strcat(text, " );\n" PIN("match: { id = \"*\"; }; device = \"latest\"; policy = \"p1\";"));
+	assert_int_equal(config_from_text("t.cfg", text, strlen(text), &config, &messages), CONFIG_E_INVALID);
+	assert_int_equal(messages.n, CONFIG_ERRORS_MAX + 1);
+	assert_true(has_message(&messages, CONFIG_ERROR, "device = \"latest\" is no version"));
+	config_messages_deinit(&messages);
+}
+
 static void test_scope_limit(void **state)
 {
 	char text[16384] = "accounts = ( { name = \"a\"; credentials: { source = \"env\"; }; endpoint = \"https://x.example\"; regions = [ \"r\"";
@@ -517,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_many_settings_in_a_group),
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_many_errors),
+		cmocka_unit_test(test_error_behind_warnings),
 		cmocka_unit_test(test_scope_limit),
 		cmocka_unit_test(test_lines),
 	};
