@@ -66,12 +66,12 @@ class Simulator:
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.communicate(timeout=WAIT_S)
+            _, errors = self.process.communicate(timeout=WAIT_S)
         finally:
             self.process.kill()
         # A sanitizer or a crash shows here.
-        if self.process.returncode != 0:
-            raise AssertionError(f"the simulator ended with {self.process.returncode}")
+        if self.process.returncode != 0 or errors:
+            raise AssertionError(f"the simulator ended with {self.process.returncode}: {errors}")
 
     def connect(self):
         if self.tls:
