@@ -301,6 +301,24 @@ static void test_parameters(void **state)
 	}
 }
 
+/* What arrives is decoded as the gateway does it, so that a signer that left a '+' for a space is caught. */
+static void test_decoding(void **state)
+{
+	static const struct {
+		const char *query, *value;
+	} rows[] = {{"a=x+y", "x y"}, {"a=x%20y", "x y"}, {"a=x%2By", "x+y"}, {"a=%e4%b8%8A", "\xe4\xb8\x8a"}, {"a==", "="}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct request request = {.method = "GET", .path = "/", .query = rows[i].query, .body = ""};
+		struct refusal refusal = {0};
+
+		assert_true(request_parse(&request, &refusal));
+		assert_string_equal(request_param(&request, "a"), rows[i].value);
+		request_deinit(&request);
+	}
+}
+
 static void test_parameters_have_a_limit(void **state)
 {
 	(void)state;
@@ -475,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_authorization_is_strict),
 		cmocka_unit_test(test_nonces_are_forgotten),
 		cmocka_unit_test(test_parameters),
+		cmocka_unit_test(test_decoding),
 		cmocka_unit_test(test_parameters_have_a_limit),
 		cmocka_unit_test(test_map_history),
 		cmocka_unit_test(test_fault_settings),
