@@ -110,24 +110,24 @@ static void check_credentials(struct validate *v, const struct raw_account *a, c
 static void check_proxy(struct validate *v, const struct raw_account *a, const char *title)
 {
 	const char *text = a->api.proxy.text;
-	struct endpoint proxy;
+	struct config_endpoint proxy;
 	struct error error;
 
-	if (text && !endpoint_parse(text, &proxy, &error))
+	if (text && !config_endpoint_parse(text, &proxy, &error))
 		ERROR(v, &a->head, a->api.proxy.line, "%s: api.proxy %s (a proxy that needs a password can be set in the environment, as https_proxy)",
 		      title, error.text);
 }
 
 static const char *check_endpoint(struct validate *v, const struct raw_account *a, const char *title, bool *ret_is_loopback)
 {
-	struct endpoint endpoint = { .url = "" };
+	struct config_endpoint endpoint = { .url = "" };
 	struct error error;
 	char *url;
 
 	*ret_is_loopback = a->endpoint.line != 0; /* after an error that one is enough */
 	if (!a->endpoint.text)
 		return NULL;
-	if (!endpoint_parse(a->endpoint.text, &endpoint, &error)) {
+	if (!config_endpoint_parse(a->endpoint.text, &endpoint, &error)) {
 		ERROR(v, &a->head, a->endpoint.line, "%s: endpoint %s", title, error.text);
 		return NULL;
 	}

@@ -387,7 +387,7 @@ static char *read_file(const char *path)
 	size_t n;
 
 	if (!f)
-		fail_msg("cannot open %s; set UNIT_DATA to the folder tests/unit", path);
+		fail_msg("cannot open %s; set TEST_DATA to the folder tests/unit/data", path);
 	n = fread(text, 1, sizeof(text), f);
 	fclose(f);
 	assert_in_range(n, 1, sizeof(text) - 1);
@@ -397,7 +397,7 @@ static char *read_file(const char *path)
 
 static void test_stories(void **state)
 {
-	const char *folder = getenv("UNIT_DATA");
+	const char *folder = getenv("TEST_DATA");
 	static struct story s;
 	char path[4096];
 	int line = 0;
