@@ -78,11 +78,13 @@ start_daemon() {
 	daemon=$!
 	address=
 	for _ in $(seq 100); do
-		address=$(sed -n 's/.*msg=listening .*address="\{0,1\}\([^" ]*\).*/\1/p' "$work/sagpin.log" | head -1)
+		address=$(sed -n 's/.*msg="\{0,1\}listening"\{0,1\} .*address="\{0,1\}\([^" ]*\).*/\1/p' "$work/sagpin.log" | head -1)
 		[ -n "$address" ] && return 0
 		kill -0 "$daemon" 2>/dev/null || return 1
 		sleep 0.1
 	done
+	kill "$daemon"
+	wait "$daemon" || true
 	return 1
 }
 start_daemon 127.0.0.1:10917 || start_daemon 127.0.0.1:0 || { cat "$work/sagpin.log" >&2; exit 1; }

@@ -26,7 +26,7 @@ accounts = (
     api: {{ calls_per_second = "{calls_per_second}"; burst = 200; concurrency = 16; timeout = "{timeout}"; {api} }}; }}
 );
 policies = (
-  {{ name = "fast"; windows = [ "always" ]; max_in_flight = "{policy_in_flight}"; max_starts_per_hour = {starts_per_hour}; deadline = "{deadline}";
+  {{ name = "fast"; windows = [ "always" ]; max_in_flight = {policy_in_flight}; max_starts_per_hour = {starts_per_hour}; deadline = "{deadline}";
     retry: {{ attempts = 3; first = "1s"; max = "4s"; }}; verify: {{ soak = "{soak}"; vpn = true; }}; }}
 );
 pins = (
@@ -35,7 +35,7 @@ pins = (
 """
 
 DEFAULTS = dict(mode="enforce", max_in_flight=100, signature="v3", poll_interval="2s", dpi_poll_interval="10s", calls_per_second="500",
-                timeout="5s", api="", policy_in_flight="50%", starts_per_hour=100000, deadline="6s", soak="500ms",
+                timeout="5s", api="", policy_in_flight='"50%"', starts_per_hour=100000, deadline="6s", soak="500ms",
                 pins='  { name = "all"; match: { id = "*"; }; device = "3.4.2"; policy = "fast"; }')
 
 
