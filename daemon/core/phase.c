@@ -249,6 +249,8 @@ static bool is_second(const struct reconcile *r, const struct instance *inst, co
 
 	if (!partner || target_position(inst, t) == first_of_pair(inst))
 		return false;
+	if (target_instance(r, partner) != inst) /* a duplicate: what it stands for is not known */
+		return true;
 	s = stand_alone(r, partner);
 	return partner->intent || (s.phase != PHASE_IN_SYNC && s.phase != PHASE_AHEAD);
 }
@@ -260,7 +262,7 @@ static bool is_device_due(const struct reconcile *r, const struct instance *inst
 		const struct target *t, *partner;
 		uint32_t slot = inst->claims[k].device == NONE ? NONE : device_at(r, inst->claims[k].device)->targets[VERSION_TYPE_DEVICE];
 
-		if (slot == NONE || !stand_alone(r, target_at(r, slot)).is_ready)
+		if (slot == NONE || target_instance(r, target_at(r, slot)) != inst || !stand_alone(r, target_at(r, slot)).is_ready)
 			continue;
 		t = target_at(r, slot);
 		partner = partner_of(r, inst, t, VERSION_TYPE_DEVICE);
