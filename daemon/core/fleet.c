@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CLAIMS_TO_UPDATE 8
+
 /* ---- lists of slots, linked inside their items ---- */
 
 static struct link *link_at(struct slab *s, uint32_t slot, size_t offset)
@@ -245,7 +247,15 @@ void device_update(struct reconcile *r, uint32_t slot)
 	if (!d->serial_number)
 		return;
 	if (d->claims != NONE) {
+		uint32_t n = 0;
+
+		/* Others than the owner only wait for it; with a serial number that stands for none they are too many. */
 		instance_update(r, d->instance);
+		for (uint32_t claim = d->claims; claim != NONE && n < CLAIMS_TO_UPDATE; n++) {
+			if (claim / LIMIT_DEVICES != d->instance)
+				instance_update(r, claim / LIMIT_DEVICES);
+			claim = claim_at(r, claim)->others.next;
+		}
 		return;
 	}
 	/* nobody's: what an intent still holds may be over now */
@@ -253,6 +263,9 @@ void device_update(struct reconcile *r, uint32_t slot)
 		if (d->serial_number && d->targets[type] != NONE && target_at(r, d->targets[type])->intent)
 			intent_check(r, target_at(r, d->targets[type])->intent);
 	device_drop_if_orphan(r, slot);
+	for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
+		if (d->serial_number && d->targets[type] != NONE)
+			target_update(r, d->targets[type]);
 }
 
 /* ---- instances ---- */
@@ -374,6 +387,8 @@ static bool instance_set_devices(struct reconcile *r, uint32_t slot, const struc
 		if (device == NONE)
 			return true;
 		device_claim(r, device, slot * LIMIT_DEVICES + k);
+		if (device_at(r, device)->n_claims == 2)
+			device_update(r, device);
 	}
 	for (unsigned int k = 0; k < LIMIT_DEVICES; k++)
 		if (released[k] != NONE)
@@ -490,14 +505,13 @@ void fleet_observe_one(struct reconcile *r, uint32_t slot, const struct observat
 	instance_seen(r, slot, read_ns, is_changed);
 }
 
-void instance_update(struct reconcile *r, uint32_t slot)
+/* Makes the targets that should exist and ends waits: what each target sees of the others when it is its turn. */
+static uint32_t instance_targets(struct reconcile *r, uint32_t slot, uint32_t *targets)
 {
-	struct instance *inst = instance_at(r, slot);
+	const struct instance *inst = instance_at(r, slot);
 	bool is_dpi_pinned = inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
-	bool is_watched = false;
+	uint32_t n = 0;
 
-	if (inst->born == 0 || inst->is_leaving || r->is_out_of_memory)
-		return;
 	for (unsigned int k = 0; k < inst->n_devices; k++) {
 		uint32_t device = inst->claims[k].device;
 
@@ -505,14 +519,27 @@ void instance_update(struct reconcile *r, uint32_t slot)
 			continue;
 		if (is_dpi_pinned && !device_at(r, device)->has_dpi_told)
 			target_ensure(r, device, VERSION_TYPE_DPI);
-		for (unsigned int type = 0; type < VERSION_TYPE_N; type++) {
-			uint32_t target = device_at(r, device)->targets[type];
+		for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
+			if (device_at(r, device)->targets[type] != NONE)
+				targets[n++] = device_at(r, device)->targets[type];
+	}
+	for (uint32_t i = 0; i < n; i++)
+		target_end_wait(r, target_at(r, targets[i]));
+	return n;
+}
 
-			if (target == NONE)
-				continue;
-			target_update(r, target);
-			is_watched |= target_at(r, target)->intent || target_at(r, target)->wait == WAIT_OFFLINE;
-		}
+void instance_update(struct reconcile *r, uint32_t slot)
+{
+	struct instance *inst = instance_at(r, slot);
+	uint32_t targets[LIMIT_DEVICES * VERSION_TYPE_N], n;
+	bool is_watched = false;
+
+	if (inst->born == 0 || inst->is_leaving || r->is_out_of_memory)
+		return;
+	n = instance_targets(r, slot, targets);
+	for (uint32_t i = 0; i < n && !r->is_out_of_memory; i++) {
+		target_update(r, targets[i]);
+		is_watched |= target_at(r, targets[i])->intent || target_at(r, targets[i])->wait == WAIT_OFFLINE;
 	}
 	inst->is_watched = is_watched;
 }

@@ -171,7 +171,7 @@ static void intent_settle(struct reconcile *r, struct intent *in, enum intent_ou
 	instance_let_go(r, in->instance);
 	if (owner != in->instance)
 		instance_let_go(r, owner);
-	device_drop_if_orphan(r, device);
+	device_update(r, device);
 }
 
 /* One more attempt on this version; the next one has to wait, and when none is left, `reason` is shown. */

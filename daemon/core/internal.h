@@ -27,6 +27,7 @@
 #define DEGRADED_RECHECK_NS (60 * NS_PER_S)
 #define UNSENT_RECHECK_NS (5 * NS_PER_S)
 #define LIST_RETRY_NS (5 * NS_PER_S)
+#define LIST_DURATION_MAX_NS (24 * HOUR_NS)
 #define STORE_RETRY_NS (5 * NS_PER_S)
 #define STORE_RETRY_MAX_NS (300 * NS_PER_S)
 #define THROTTLE_NS (5 * NS_PER_S)
@@ -38,7 +39,7 @@
 #define FORBIDDEN_IN_A_ROW 3 /* rule 9 */
 #define DPI_SHARE_OF_CALLS 4 /* first DPI reads take at most a quarter of the calls */
 #define LIMIT_CATALOGUES 1024
-#define LIMIT_CATALOGUE_ENTRIES 4096
+#define LIMIT_CATALOGUE_ENTRIES 512
 
 struct link {
 	uint32_t prev, next;
@@ -244,7 +245,7 @@ struct catalogue {
 		uint32_t version;
 		int64_t created_ms;
 	} *entries;
-	uint32_t n;
+	uint32_t n, cap;
 	struct list targets;
 	struct timer timer;
 };
@@ -365,6 +366,7 @@ void target_update(struct reconcile *r, uint32_t target); /* phase, place, count
 /* True when it changed. */
 bool target_report(struct reconcile *r, uint32_t target, const char *version);
 void target_wait(struct reconcile *r, struct target *t, enum wait wait, int64_t until_ns, enum reason reason);
+void target_end_wait(const struct reconcile *r, struct target *t); /* if it is over */
 void target_remove(struct reconcile *r, uint32_t target);
 
 /* ---- phase.c ---- */

@@ -244,10 +244,16 @@ static unsigned int first_of_pair(const struct instance *inst)
 /* Must the target let its partner go first? */
 static bool is_second(const struct reconcile *r, const struct instance *inst, const struct target *t)
 {
-	const struct target *partner = partner_of(r, inst, t, (enum version_type)t->version_type);
+	uint32_t other = inst->n_devices == LIMIT_DEVICES ? inst->claims[1 - target_position(inst, t)].device : NONE;
+	const struct target *partner;
 	struct stand s;
 
-	if (!partner || target_position(inst, t) == first_of_pair(inst))
+	if (other == NONE || target_position(inst, t) == first_of_pair(inst))
+		return false;
+	if (device_at(r, other)->instance != device_at(r, t->device)->instance)
+		return true; /* a duplicate: what it stands for is not known */
+	partner = partner_of(r, inst, t, (enum version_type)t->version_type);
+	if (!partner)
 		return false;
 	s = stand_alone(r, partner);
 	return partner->intent || (s.phase != PHASE_IN_SYNC && s.phase != PHASE_AHEAD);
@@ -260,7 +266,7 @@ static bool is_device_due(const struct reconcile *r, const struct instance *inst
 		const struct target *t, *partner;
 		uint32_t slot = inst->claims[k].device == NONE ? NONE : device_at(r, inst->claims[k].device)->targets[VERSION_TYPE_DEVICE];
 
-		if (slot == NONE || !stand_alone(r, target_at(r, slot)).is_ready)
+		if (slot == NONE || target_instance(r, target_at(r, slot)) != inst || !stand_alone(r, target_at(r, slot)).is_ready)
 			continue;
 		t = target_at(r, slot);
 		partner = partner_of(r, inst, t, VERSION_TYPE_DEVICE);

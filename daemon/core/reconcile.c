@@ -246,15 +246,15 @@ static void settings_instances(struct reconcile *r, const uint32_t *moved)
 	for (uint32_t i = 0; i < r->n_intents; i++)
 		if (r->intents[i]->scope != NONE)
 			r->intents[i]->scope = moved[r->intents[i]->scope];
+	/* all pins first: a removal looks at other instances, and they must not name pins of the old settings */
+	for (uint32_t slot = 0; slot < r->instances.n && !r->is_out_of_memory; slot++)
+		if (instance_at(r, slot)->born && !instance_at(r, slot)->is_leaving)
+			instance_repin(r, slot);
 	for (uint32_t slot = 0; slot < r->instances.n && !r->is_out_of_memory; slot++) {
 		const struct instance *inst = instance_at(r, slot);
 
-		if (!inst->born || inst->is_leaving)
-			continue;
-		if (inst->scope == NONE && !instance_has_intent(r, inst))
+		if (inst->born && !inst->is_leaving && inst->scope == NONE && !instance_has_intent(r, inst))
 			instance_remove(r, slot);
-		else
-			instance_repin(r, slot);
 	}
 	for (uint32_t slot = 0; slot < r->instances.n && !r->is_out_of_memory; slot++)
 		instance_update(r, slot);

@@ -169,6 +169,8 @@ void schedule_listed(struct reconcile *r, const struct event *ev)
 	if (ev->listing.is_complete) {
 		s->list_failures = 0;
 		s->list_duration_ns = r->now_ns - ev->listing.started_ns;
+		if (s->list_duration_ns > LIST_DURATION_MAX_NS)
+			s->list_duration_ns = LIST_DURATION_MAX_NS; /* or facts would never be stale again */
 		fleet_sweep(r, scope, s->listing, ev->listing.started_ns);
 		next_ns = s->list_asked_ns + poll_ns;
 		if (s->first_complete_ns == NEVER) {
@@ -688,22 +690,26 @@ void catalogue_leave(struct reconcile *r, uint32_t slot)
 	t->place_kind = PLACE_NOWHERE;
 }
 
+static void catalogue_put(struct reconcile *r, struct catalogue *c, uint32_t version, int64_t created_ms)
+{
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->entries[i].version == version) {
+			c->entries[i].created_ms = created_ms;
+			return;
+		}
+	if (c->n >= LIMIT_CATALOGUE_ENTRIES || !grow(r, &c->entries, c->n, &c->cap, sizeof(*c->entries)))
+		return;
+	c->entries[c->n].version = version;
+	c->entries[c->n++].created_ms = created_ms;
+}
+
+/* A version that left the catalogue keeps its date: what was ordered by it stays so. */
 static void catalogue_take(struct reconcile *r, struct catalogue *c, const struct event *ev)
 {
 	size_t n = ev->catalogue.n < LIMIT_CATALOGUE_ENTRIES ? ev->catalogue.n : LIMIT_CATALOGUE_ENTRIES;
-	void *entries = malloc((n + 1) * sizeof(*c->entries));
 
-	if (!entries) {
-		r->is_out_of_memory = true;
-		return;
-	}
-	free(c->entries);
-	c->entries = entries;
-	c->n = (uint32_t)n;
-	for (size_t i = 0; i < n; i++) {
-		c->entries[i].version = intern(r, ev->catalogue.entries[i].version);
-		c->entries[i].created_ms = ev->catalogue.entries[i].created_ms;
-	}
+	for (size_t i = 0; i < n; i++)
+		catalogue_put(r, c, intern(r, ev->catalogue.entries[i].version), ev->catalogue.entries[i].created_ms);
 }
 
 /* All that wait for it are looked at again; a copy, because the list changes under way. */

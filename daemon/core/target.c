@@ -102,7 +102,7 @@ void target_wait(struct reconcile *r, struct target *t, enum wait wait, int64_t 
 	t->wait_reason = (uint8_t)reason;
 }
 
-static void target_end_wait(const struct reconcile *r, struct target *t)
+void target_end_wait(const struct reconcile *r, struct target *t)
 {
 	if (t->wait == WAIT_NONE || r->now_ns < t->wait_ns)
 		return;
@@ -224,7 +224,6 @@ void target_update(struct reconcile *r, uint32_t slot)
 		timers_cancel(&r->timers, &t->timer);
 		return;
 	}
-	target_end_wait(r, t);
 	desired = target_desired(r, t);
 	if (desired && t->reported)
 		order = order_of(r, t, t->reported, desired);
