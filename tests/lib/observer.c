@@ -38,17 +38,19 @@ struct observer *observer_free(struct observer *o)
 
 /* ---- memory ---- */
 
-struct seen_box *observer_box(struct observer *o, const char *id)
+/* One instance is one id in one scope; one that moves is another, with the same serial numbers. */
+struct seen_box *observer_box(struct observer *o, uint32_t scope, const char *id)
 {
 	struct seen_box *box;
 
 	for (size_t i = 0; i < o->n_boxes; i++)
-		if (strcmp(o->boxes[i].id, id) == 0)
+		if (o->boxes[i].scope == scope && strcmp(o->boxes[i].id, id) == 0)
 			return &o->boxes[i];
-	assert(o->n_boxes < WORLD_BOXES);
+	assert(o->n_boxes < OBSERVER_BOXES);
 	box = &o->boxes[o->n_boxes++];
 	snprintf(box->id, sizeof(box->id), "%s", id);
 	box->box = world_find_box(o->w, id);
+	box->scope = scope;
 	box->slot = NONE;
 	return box;
 }
@@ -190,14 +192,11 @@ static void see_reads(struct observer *o, const struct event *ev)
 
 	for (size_t i = 0; i < ev->read.n; i++) {
 		const struct observation *ob = &ev->read.observations[i];
-		struct seen_box *box = observer_box(o, ob->instance_id);
+		struct seen_box *box = observer_box(o, ev->read.scope, ob->instance_id);
 
 		for (unsigned int k = 0; k < ob->n_devices; k++)
 			see_device(o, box, &ob->devices[k], ev);
-		if (ev->kind == EVENT_LISTED) {
-			box->is_in_listing = true;
-			box->scope = ev->read.scope;
-		}
+		box->is_in_listing |= ev->kind == EVENT_LISTED;
 		if (ev->kind == EVENT_FRESH && o->asked[asked].ticket == ev->read.ticket && o->asked[asked].purpose == READ_FRESH)
 			see_fresh(box, ob, ev);
 	}
@@ -454,7 +453,7 @@ static struct seen_intent *add_intent(struct observer *o, const struct action *a
 	}
 	in = &o->intents[o->n_intents++];
 	*in = (struct seen_intent){.id = a->intent, .target = a->target, .scope = a->scope, .policy = v->policy, .type = v->version_type};
-	in->box = observer_box(o, v->instance_id);
+	in->box = observer_box(o, v->scope, v->instance_id);
 	in->from = world_version_rank(a->from);
 	in->to = world_version_rank(a->to);
 	in->created_ns = o->w->now_ns;
@@ -615,7 +614,7 @@ static void added(struct observer *o, const struct action *a, const struct event
 		world_break(o->w, "rule 14", "slot %u was added and is empty", a->instance);
 		return;
 	}
-	box = observer_box(o, v.instance_id);
+	box = observer_box(o, v.scope, v.instance_id);
 	if (box->is_live || observer_box_at(o, a->instance))
 		world_break(o->w, "rule 14", "%s was added twice or into a slot in use", box->id);
 	box->is_live = true;

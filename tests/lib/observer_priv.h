@@ -4,8 +4,9 @@
 #include "observer.h"
 
 #define OBSERVER_TARGETS 512
+#define OBSERVER_BOXES (WORLD_BOXES * WORLD_SCOPES)
 #define OBSERVER_ASKED 4096
-#define OBSERVER_DEVICES 8 /* serial numbers that one instance ever had */
+#define OBSERVER_DEVICES 24 /* serial numbers that one instance ever had */
 
 /* The newest facts that any read delivered about one device of one instance. */
 struct seen_device {
@@ -60,7 +61,7 @@ struct seen_target {
 
 struct observer {
 	struct world *w;
-	struct seen_box boxes[WORLD_BOXES];
+	struct seen_box boxes[OBSERVER_BOXES];
 	size_t n_boxes;
 	struct seen_intent *intents;
 	size_t n_intents, intents_size, first_open; /* all before first_open are settled */
@@ -78,7 +79,7 @@ struct observer {
 	uint64_t last_ticket;
 };
 
-struct seen_box *observer_box(struct observer *o, const char *id);
+struct seen_box *observer_box(struct observer *o, uint32_t scope, const char *id);
 struct seen_box *observer_box_at(struct observer *o, uint32_t slot);
 struct seen_device *observer_device(struct seen_box *box, const char *serial);
 struct seen_intent *observer_unsettled(struct observer *o, uint32_t target);
