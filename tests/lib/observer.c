@@ -318,7 +318,7 @@ static int wanted(const struct observer *o, const struct seen_box *box, enum ver
 static unsigned int first_of_pair(const struct seen_box *box)
 {
 	for (unsigned int i = 0; i < 2; i++)
-		if (box->fresh_roles[i] == HA_ROLE_STANDBY && box->fresh_roles[1 - i] == HA_ROLE_ACTIVE)
+		if (box->fresh_roles[i] == HA_ROLE_STANDBY && box->fresh_roles[1 - i] != HA_ROLE_STANDBY)
 			return i;
 	return 1;
 }
@@ -349,12 +349,24 @@ static void check_device_first(struct observer *o, const struct seen_intent *in)
 		const struct seen_target *t = &o->targets[i];
 
 		if (t->is_live && t->view.instance == in->box->slot && t->view.version_type == VERSION_TYPE_DEVICE && t->view.is_behind &&
-		    t->phase == PHASE_WAITING && t->view.policy == in->policy)
+		    t->phase == PHASE_WAITING && t->view.policy == in->policy && t->view.reason >= REASON_MAX_IN_FLIGHT)
 			break_intent(o, "rule 1", in, "its device target is behind and %s", reason_names[t->reason]);
 	}
 }
 
-static void check_now(struct observer *o, const struct seen_intent *in)
+/* A paused account is probed slowly: one start, a minute or more after the last refusal or probe. */
+static bool is_probe(struct observer *o, struct seen_intent *in)
+{
+	int64_t last = o->probed_ns[in->scope];
+
+	for (uint32_t i = 0; i < o->w->applied->n_scopes; i++)
+		if (observer_is_same_account(o, i, in->scope))
+			o->probed_ns[i] = o->w->now_ns;
+	in->is_probe = o->w->now_ns >= last + MINUTE;
+	return in->is_probe;
+}
+
+static void check_now(struct observer *o, struct seen_intent *in)
 {
 	const struct world_settings *s = o->w->applied;
 	uint32_t pin = world_pin_of(s, in->box->box);
@@ -362,7 +374,9 @@ static void check_now(struct observer *o, const struct seen_intent *in)
 
 	if (!s->is_enforcing)
 		break_intent(o, "rule 6", in, "in observe mode");
-	if (!o->is_usable[in->scope] || o->is_paused[in->scope])
+	if (!o->is_usable[in->scope])
+		break_intent(o, "rule 6", in, "the account is not usable");
+	if (o->is_paused[in->scope] && !is_probe(o, in))
 		break_intent(o, "rule 6", in, "the account is paused");
 	if (pin == PIN_NONE || s->pins[pin].version[in->type] < 0) {
 		break_intent(o, "rule 6", in, "no pin");
@@ -514,7 +528,9 @@ static void upgrading(struct observer *o, const struct action *a)
 		break_intent(o, "rule 4", in, "its goal changed to %s", a->to);
 	if (!s->is_enforcing)
 		break_intent(o, "rule 6", in, "called in observe mode");
-	if (!o->is_usable[in->scope] || o->is_paused[in->scope])
+	if (!o->is_usable[in->scope])
+		break_intent(o, "rule 6", in, "called while the account is not usable");
+	if (o->is_paused[in->scope] && !in->is_probe)
 		break_intent(o, "rule 6", in, "called while the account is paused");
 	if (pin != PIN_NONE && s->pins[pin].is_held)
 		break_intent(o, "rule 6", in, "called while held");
@@ -668,6 +684,14 @@ static void check_ticket(struct observer *o, const struct action *a)
 	o->last_ticket = a->ticket;
 }
 
+static void told_account(struct observer *o, const struct action *a)
+{
+	set_account(o, o->is_paused, a->scope, a->is_paused);
+	for (uint32_t i = 0; i < o->w->applied->n_scopes; i++)
+		if (observer_is_same_account(o, i, a->scope))
+			o->probed_ns[i] = o->w->now_ns;
+}
+
 static void one_action(struct observer *o, const struct event *ev, const struct action *a)
 {
 	check_ticket(o, a);
@@ -686,7 +710,7 @@ static void one_action(struct observer *o, const struct event *ev, const struct 
 	else if (a->kind == ACTION_TELL_PHASE)
 		observer_told_phase(o, a);
 	else if (a->kind == ACTION_TELL_ACCOUNT)
-		set_account(o, o->is_paused, a->scope, a->is_paused);
+		told_account(o, a);
 }
 
 void observer_plan(struct observer *o, const struct event *ev, const struct plan *plan)

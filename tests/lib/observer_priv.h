@@ -45,7 +45,7 @@ struct seen_intent {
 	uint64_t attempts, failures; /* of the target before it */
 	bool is_stored, is_delivered, is_settled;
 	unsigned int n_upgrades;
-	bool is_called;
+	bool is_called, is_probe;
 	enum call_outcome outcome;
 	enum error_class class;
 	bool was_there, was_beyond, was_healthy, was_back; /* what reads since showed: to; newer; to and healthy; from and online */
@@ -74,6 +74,7 @@ struct observer {
 	int64_t first_listing_ns[WORLD_SCOPES];
 	int64_t shortest_deadline_ns[WORLD_POLICIES];
 	bool is_usable[WORLD_SCOPES], is_paused[WORLD_SCOPES];
+	int64_t probed_ns[WORLD_SCOPES];
 	int64_t *starts[WORLD_POLICIES];
 	size_t n_starts[WORLD_POLICIES], starts_size[WORLD_POLICIES];
 	uint64_t last_ticket;

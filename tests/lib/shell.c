@@ -172,7 +172,7 @@ static void list_page(struct world *w, struct job *job)
 	total = read_page(w, job);
 	if (job->page == 0)
 		job->total = total;
-	if (world_chance(w, w->faults.listing) || w->is_down[job->scope] || total != job->total) {
+	if (world_chance(w, w->faults.listing) || w->is_down[job->scope] || !w->is_usable[job->scope] || total != job->total) {
 		end_listing(w, job, soon(w), false);
 	} else if ((job->page + 1) * PAGE >= total) {
 		deliver_listing(w, job);
@@ -189,18 +189,20 @@ static void list_page(struct world *w, struct job *job)
 
 /* ---- follow and single reads: they leave, are read, and answer or fail ---- */
 
-static void fail_read(struct world *w, uint64_t ticket)
+static void fail_read(struct world *w, uint32_t scope, uint64_t ticket)
 {
 	static const enum error_class classes[] = {ERROR_CLASS_TRANSIENT, ERROR_CLASS_THROTTLED, ERROR_CLASS_ACCOUNT, ERROR_CLASS_BLOCKED};
 	struct job *job = world_plan(w, soon(w), JOB_PART);
 
 	job->ev = (struct event){.kind = EVENT_READ_FAILED, .failure = {.ticket = ticket}};
 	job->ev.failure.class = classes[world_draw(w, 8) < 5 ? 0 : world_draw(w, 4)];
+	if (!w->is_usable[scope])
+		job->ev.failure.class = ERROR_CLASS_ACCOUNT;
 }
 
 static bool is_read_lost(struct world *w, uint32_t scope)
 {
-	return w->is_down[scope] || world_chance(w, w->faults.read);
+	return w->is_down[scope] || !w->is_usable[scope] || world_chance(w, w->faults.read);
 }
 
 static struct job *plan_answer(struct world *w, struct job *from, enum event_kind kind)
@@ -217,7 +219,7 @@ static void follow_read(struct world *w, struct job *job)
 	struct job *out;
 
 	if (is_read_lost(w, job->scope)) {
-		fail_read(w, job->ev.read.ticket);
+		fail_read(w, job->scope, job->ev.read.ticket);
 		return;
 	}
 	out = plan_answer(w, job, EVENT_FOLLOWED);
@@ -235,7 +237,7 @@ static void one_read(struct world *w, struct job *job)
 	struct job *out;
 
 	if (is_read_lost(w, job->scope)) {
-		fail_read(w, job->ev.read.ticket);
+		fail_read(w, job->scope, job->ev.read.ticket);
 		return;
 	}
 	out = plan_answer(w, job, job->purpose == READ_CATALOGUE ? EVENT_CATALOGUE : EVENT_FRESH);

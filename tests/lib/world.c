@@ -344,14 +344,25 @@ uint32_t world_pin_of(const struct world_settings *s, const struct world_box *bo
 	return PIN_NONE;
 }
 
+static void set_account(const struct world *w, bool *flags, uint32_t scope, bool value)
+{
+	for (uint32_t i = 0; i < w->draft.n_scopes; i++)
+		if (strcmp(w->draft.account_names[i], w->draft.account_names[scope]) == 0)
+			flags[i] = value;
+}
+
+void world_set_account(struct world *w, uint32_t scope, bool is_usable)
+{
+	world_say(w, "credentials of %s %s", w->draft.account_names[scope], is_usable ? "work" : "are refused");
+	set_account(w, w->is_usable, scope, is_usable);
+}
+
 void world_tell_account(struct world *w, uint32_t scope, bool is_usable)
 {
 	struct event ev = {.kind = EVENT_ACCOUNT, .account = {.scope = scope, .is_usable = is_usable}};
 
-	world_say(w, "credentials of %s %s", w->draft.account_names[scope], is_usable ? "work" : "are refused");
-	for (uint32_t i = 0; i < w->draft.n_scopes; i++)
-		if (strcmp(w->draft.account_names[i], w->draft.account_names[scope]) == 0)
-			w->is_usable[i] = is_usable;
+	world_set_account(w, scope, is_usable);
+	set_account(w, w->is_told_bad, scope, !is_usable);
 	world_step(w, &ev);
 }
 

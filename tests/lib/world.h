@@ -111,7 +111,9 @@ struct world {
 	struct world_box boxes[WORLD_BOXES];
 	uint32_t n_boxes;
 	struct world_faults faults;
-	bool is_usable[WORLD_SCOPES], is_down[WORLD_SCOPES]; /* credentials; the whole region fails */
+	bool is_usable[WORLD_SCOPES];   /* the truth about the credentials of the scope's account */
+	bool is_told_bad[WORLD_SCOPES]; /* what the core was told of it */
+	bool is_down[WORLD_SCOPES];     /* the whole region fails */
 	int64_t upgrade_min_ns, upgrade_max_ns;
 	bool fresh_has_attributes;
 	struct job *jobs;
@@ -141,6 +143,7 @@ struct world_device *world_find_device(struct world *w, const char *id, const ch
 uint32_t world_pin_of(const struct world_settings *s, const struct world_box *box); /* the first that matches, or PIN_NONE */
 
 void world_apply(struct world *w);                               /* the draft becomes the settings */
+void world_set_account(struct world *w, uint32_t scope, bool is_usable);  /* … without a word to the core */
 void world_tell_account(struct world *w, uint32_t scope, bool is_usable);
 void world_external_change(struct world *w, struct world_box *box, unsigned int device, enum version_type type, int version);
 void world_wall_jump(struct world *w, int64_t by_s);

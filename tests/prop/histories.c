@@ -269,7 +269,10 @@ static void chaos_account(struct world *w)
 {
 	uint32_t scope = upto(w, w->draft.n_scopes);
 
-	world_tell_account(w, scope, upto(w, 2) || !w->is_usable[scope]);
+	if (upto(w, 2)) /* the shell notices, or the core meets it by itself */
+		world_tell_account(w, scope, !w->is_usable[scope]);
+	else
+		world_set_account(w, scope, !w->is_usable[scope]);
 }
 
 static void chaos_faults(struct world *w)
@@ -340,7 +343,9 @@ static void settle_settings(struct world *w)
 	world_apply(w);
 	for (uint32_t i = 0; i < s->n_scopes; i++) {
 		w->is_down[i] = false;
-		world_tell_account(w, i, true);
+		world_set_account(w, i, true);
+		if (w->is_told_bad[i])
+			world_tell_account(w, i, true);
 	}
 }
 
