@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLACK (5 * MINUTE)      /* polls and latencies on top of the contract's bounds */
+#define SLACK (10 * NS_PER_S) /* ticks and latencies on top of the contract's bounds */
 #define FRESH_AGE (30 * NS_PER_S)
 
 struct observer *observer_new(struct world *w)
@@ -29,8 +29,6 @@ struct observer *observer_free(struct observer *o)
 {
 	if (!o)
 		return NULL;
-	for (size_t i = 0; i < WORLD_POLICIES; i++)
-		free(o->starts[i]);
 	free(o->intents);
 	free(o);
 	return NULL;
@@ -144,6 +142,10 @@ static void judge_intents(struct observer *o, const struct seen_box *box, const 
 			continue;
 		version = world_version_rank(text);
 		in->was_there |= version == in->to;
+		if (in->was_there && !in->there_ns)
+			in->there_ns = ev->now_ns;
+		if (!in->was_there && !in->overdue_ns && ev->read.read_ns > in->created_ns + in->deadline_ns + 2 * FRESH_AGE)
+			in->overdue_ns = ev->now_ns;
 		in->was_beyond |= version != in->to && version != in->from;
 		in->was_back |= version == in->from && d->status == STATUS_ACTIVE;
 		in->was_healthy |= version == in->to && d->status == STATUS_ACTIVE && d->controller != HEALTH_ABNORMAL;
@@ -194,6 +196,8 @@ static void see_reads(struct observer *o, const struct event *ev)
 		const struct observation *ob = &ev->read.observations[i];
 		struct seen_box *box = observer_box(o, ev->read.scope, ob->instance_id);
 
+		if (ev->read.read_ns > box->read_ns)
+			box->read_ns = ev->read.read_ns;
 		for (unsigned int k = 0; k < ob->n_devices; k++)
 			see_device(o, box, &ob->devices[k], ev);
 		box->is_in_listing |= ev->kind == EVENT_LISTED;
@@ -237,6 +241,7 @@ static void see_called(struct observer *o, const struct event *ev)
 	in->is_called = true;
 	in->outcome = ev->called.outcome;
 	in->class = ev->called.class;
+	in->sent_ns = ev->called.sent_ns;
 }
 
 static void see_stored(struct observer *o, uint64_t ticket)
@@ -418,8 +423,13 @@ static void check_limits(struct observer *o, const struct seen_intent *in)
 		break_intent(o, "rule 5", in, "%u in flight, the daemon's limit is %u", all, o->w->applied->max_in_flight);
 	if (same > share_of(o, policy))
 		break_intent(o, "rule 5", in, "%u in flight, the policy's limit is %u", same, share_of(o, policy));
-	for (size_t i = o->n_starts[policy]; i-- > 0 && o->starts[policy][i] > o->w->now_ns - HOUR;)
-		hour++;
+	/* A call holds its place from when it left; what never left holds none. */
+	for (size_t i = 0; i < o->n_intents; i++) {
+		const struct seen_intent *other = &o->intents[i];
+		int64_t at = other->sent_ns > other->created_ns ? other->sent_ns : other->created_ns;
+
+		hour += other->policy == policy && !other->is_withdrawn && at > o->w->now_ns - HOUR;
+	}
 	if (hour > o->w->applied->policies[policy].max_starts_per_hour)
 		break_intent(o, "rule 5", in, "%u starts in an hour, %u allowed", hour, o->w->applied->policies[policy].max_starts_per_hour);
 }
@@ -444,16 +454,6 @@ static void check_forwards(struct observer *o, const struct seen_intent *in)
 		return;
 	}
 	break_intent(o, "rule 2", in, "its device is in no fresh read");
-}
-
-static void note_start(struct observer *o, uint32_t policy)
-{
-	if (o->n_starts[policy] == o->starts_size[policy]) {
-		o->starts_size[policy] = o->starts_size[policy] * 2 + 64;
-		o->starts[policy] = realloc(o->starts[policy], o->starts_size[policy] * sizeof(int64_t));
-		assert(o->starts[policy]);
-	}
-	o->starts[policy][o->n_starts[policy]++] = o->w->now_ns;
 }
 
 static struct seen_intent *add_intent(struct observer *o, const struct action *a, const struct intent_view *v)
@@ -496,7 +496,6 @@ static void started(struct observer *o, const struct action *a)
 		in->attempts = o->targets[a->target].view.attempts;
 		in->failures = o->targets[a->target].view.failures;
 	}
-	note_start(o, in->policy);
 	check_one_hand(o, in);
 	check_device_first(o, in);
 	check_pair(o, in);
@@ -574,8 +573,8 @@ static void check_outcome(struct observer *o, const struct seen_intent *in, cons
 
 static void check_counted(struct observer *o, const struct seen_intent *in, const struct action *a)
 {
-	bool is_free = a->outcome == INTENT_WITHDRAWN || (a->outcome == INTENT_REFUSED && (in->class == ERROR_CLASS_THROTTLED ||
-		       in->class == ERROR_CLASS_ACCOUNT || in->class == ERROR_CLASS_OFFLINE));
+	bool is_free = a->outcome == INTENT_WITHDRAWN || (a->outcome == INTENT_REFUSED && in->class == ERROR_CLASS_THROTTLED);
+	bool is_innocent = is_free || in->class == ERROR_CLASS_ACCOUNT || in->class == ERROR_CLASS_OFFLINE;
 	bool is_failure = a->outcome == INTENT_FAILED;
 	struct target_view v;
 	uint64_t attempts, failures;
@@ -586,7 +585,7 @@ static void check_counted(struct observer *o, const struct seen_intent *in, cons
 	failures = v.failures - in->failures;
 	if (attempts > 1 || (is_free && attempts != 0) || (a->outcome != INTENT_REFUSED && a->outcome != INTENT_GONE && !is_free && attempts != 1))
 		break_intent(o, "rule 9", in, "%llu attempts counted for outcome %d, class %s", (unsigned long long)attempts, (int)a->outcome, error_class_names[in->class]);
-	if (failures != is_failure && (a->outcome != INTENT_REFUSED || is_free))
+	if (failures != is_failure && (a->outcome != INTENT_REFUSED || is_innocent))
 		break_intent(o, "rule 9", in, "%llu failures counted for outcome %d, class %s", (unsigned long long)failures, (int)a->outcome, error_class_names[in->class]);
 }
 
@@ -599,6 +598,7 @@ static void settled(struct observer *o, const struct action *a)
 		return;
 	}
 	in->is_settled = true;
+	in->is_withdrawn = a->outcome == INTENT_WITHDRAWN;
 	while (o->first_open < o->n_intents && o->intents[o->first_open].is_settled)
 		o->first_open++;
 	check_outcome(o, in, a);
@@ -610,8 +610,10 @@ static void check_lifetimes(struct observer *o)
 	for (size_t i = o->first_open; i < o->n_intents; i++) {
 		const struct seen_intent *in = &o->intents[i];
 
-		if (!in->is_settled && o->w->now_ns > in->created_ns + 2 * in->deadline_ns + in->soak_ns + SLACK)
-			break_intent(o, "rule 4", in, "unsettled since %lld s", (long long)((o->w->now_ns - in->created_ns) / NS_PER_S));
+		if (!in->is_settled && in->overdue_ns && o->w->now_ns > in->overdue_ns + SLACK)
+			break_intent(o, "rule 4", in, "unsettled, and seen after its deadline %lld s ago", (long long)((o->w->now_ns - in->overdue_ns) / NS_PER_S));
+		if (!in->is_settled && in->there_ns && o->w->now_ns > in->there_ns + in->deadline_ns + in->soak_ns + SLACK)
+			break_intent(o, "rule 4", in, "verifying since %lld s", (long long)((o->w->now_ns - in->there_ns) / NS_PER_S));
 		if (in->store == 0 && !in->is_settled)
 			break_intent(o, "rule 2", in, "created without a STORE");
 	}
@@ -648,6 +650,7 @@ static void removed(struct observer *o, const struct action *a, const struct eve
 	if (box->absences < 2 && (ev->kind != EVENT_SETTINGS))
 		world_break(o->w, "rule 8", "%s was removed after %u complete listings without it", box->id, box->absences);
 	box->is_live = false;
+	box->left_step = o->w->steps;
 	for (size_t i = o->first_open; i < o->n_intents; i++)
 		if (!o->intents[i].is_settled && o->intents[i].box == box)
 			o->intents[i].was_removed = true;
@@ -681,7 +684,8 @@ static void check_ticket(struct observer *o, const struct action *a)
 		return;
 	if (a->ticket <= o->last_ticket)
 		world_break(o->w, "shape", "ticket %llu after %llu", (unsigned long long)a->ticket, (unsigned long long)o->last_ticket);
-	o->last_ticket = a->ticket;
+	if (a->ticket > o->new_ticket)
+		o->new_ticket = a->ticket;
 }
 
 static void told_account(struct observer *o, const struct action *a)
@@ -717,6 +721,7 @@ void observer_plan(struct observer *o, const struct event *ev, const struct plan
 {
 	for (size_t i = 0; i < plan->n_actions && !o->w->failure; i++)
 		one_action(o, ev, &plan->actions[i]);
+	o->last_ticket = o->new_ticket;
 	check_lifetimes(o);
 	check_left(o, ev);
 	observer_views(o, ev);

@@ -21,6 +21,8 @@ struct seen_box {
 	uint32_t scope, slot;
 	bool is_live; /* between TELL_INSTANCE_ADDED and TELL_INSTANCE_REMOVED */
 	bool is_in_listing;
+	uint64_t left_step; /* when it was removed */
+	int64_t read_ns; /* the newest read of it */
 	uint32_t absences; /* complete listings in a row without it */
 	struct seen_device devices[OBSERVER_DEVICES];
 	size_t n_devices;
@@ -41,9 +43,10 @@ struct seen_intent {
 	char serial[WORLD_TEXT];
 	enum version_type type;
 	int from, to;
-	int64_t created_ns, deadline_ns, soak_ns;
+	int64_t created_ns, sent_ns, deadline_ns, soak_ns;
+	int64_t there_ns, overdue_ns; /* when the new version was first seen; when it was first seen without it after the deadline */
 	uint64_t attempts, failures; /* of the target before it */
-	bool is_stored, is_delivered, is_settled;
+	bool is_stored, is_delivered, is_settled, is_withdrawn;
 	unsigned int n_upgrades;
 	bool is_called, is_probe;
 	enum call_outcome outcome;
@@ -75,9 +78,7 @@ struct observer {
 	int64_t shortest_deadline_ns[WORLD_POLICIES];
 	bool is_usable[WORLD_SCOPES], is_paused[WORLD_SCOPES];
 	int64_t probed_ns[WORLD_SCOPES];
-	int64_t *starts[WORLD_POLICIES];
-	size_t n_starts[WORLD_POLICIES], starts_size[WORLD_POLICIES];
-	uint64_t last_ticket;
+	uint64_t last_ticket, new_ticket; /* the highest before this step, and with it */
 };
 
 struct seen_box *observer_box(struct observer *o, uint32_t scope, const char *id);

@@ -64,29 +64,32 @@ __attribute__((format(printf, 4, 5))) static void break_target(const struct obse
 		    reason_names[v->reason], text);
 }
 
+/* An instance that is not seen any more makes both stale; a DPI version becomes so by itself, too. */
+static void check_stale(struct observer *o, const struct seen_box *box, const struct target_view *v, const int64_t *read_ns)
+{
+	const struct scope *scope = &o->w->applied->scopes[v->scope];
+	int64_t age = o->w->now_ns - box->read_ns, dpi_age = o->w->now_ns - read_ns[VERSION_TYPE_DPI];
+	bool is_dpi = v->version_type == VERSION_TYPE_DPI;
+
+	if (v->reason == REASON_STALE && age < 3 * scope->poll_interval_ns && (!is_dpi || dpi_age < 3 * scope->dpi_poll_interval_ns))
+		break_target(o, "rule 8", v, "read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
+	/* Some late ticks on top; DPI versions are looked at when it is their turn, once an interval. */
+	if (v->phase > PHASE_UNKNOWN && (age > 3 * scope->poll_interval_ns + 30 * NS_PER_S ||
+					 (is_dpi && dpi_age > 4 * scope->dpi_poll_interval_ns + 30 * NS_PER_S)))
+		break_target(o, "rule 8", v, "not stale, read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
+}
+
 /* Reported is what the newest read said, whatever order the answers came in. */
-static void check_reported(struct observer *o, struct seen_box *box, const struct target_view *v, int *ret_age_known, int64_t *ret_read_ns)
+static void check_reported(struct observer *o, struct seen_box *box, const struct target_view *v)
 {
 	const struct seen_device *d = observer_device(box, v->serial_number);
 	int reported = world_version_rank(v->reported);
 
-	*ret_age_known = !observer_is_shared(o, v->serial_number);
-	*ret_read_ns = d->read_ns[v->version_type];
-	if (*ret_age_known && v->reported[0] && d->version[v->version_type] != reported)
+	if (observer_is_shared(o, v->serial_number) || v->reported[0] == '\0')
+		return; /* of which instance its facts are is the core's choice */
+	check_stale(o, box, v, d->read_ns);
+	if ( d->version[v->version_type] != reported)
 		break_target(o, "rule 8", v, "reported is %s, the newest read says %d", v->reported, d->version[v->version_type]);
-}
-
-static void check_stale(struct observer *o, const struct target_view *v, int64_t read_ns)
-{
-	const struct scope *scope = &o->w->applied->scopes[v->scope];
-	int64_t interval = v->version_type == VERSION_TYPE_DEVICE ? scope->poll_interval_ns : scope->dpi_poll_interval_ns;
-	int64_t age = o->w->now_ns - read_ns;
-
-	if (v->reason == REASON_STALE && age < 3 * interval)
-		break_target(o, "rule 8", v, "read %lld s ago", (long long)(age / NS_PER_S));
-	/* Some late ticks on top: the core looks when its deadline came. */
-	if (v->phase > PHASE_UNKNOWN && age > 3 * interval + 30 * NS_PER_S)
-		break_target(o, "rule 8", v, "not stale, read %lld s ago", (long long)(age / NS_PER_S));
 }
 
 static void check_order(struct observer *o, const struct target_view *v)
@@ -131,8 +134,6 @@ static void check_target(struct observer *o, uint32_t slot, const struct target_
 {
 	struct seen_target *t = &o->targets[slot];
 	struct seen_box *box = observer_box_at(o, v->instance);
-	int is_age_known;
-	int64_t read_ns;
 
 	if (!box || strcmp(box->id, v->instance_id) != 0) {
 		break_target(o, "rule 14", v, "its instance is not in the table");
@@ -147,11 +148,18 @@ static void check_target(struct observer *o, uint32_t slot, const struct target_
 	/* Causes that many targets share are looked up when somebody looks, and told when the target moves. */
 	if (t->is_told && v->phase != t->phase)
 		break_target(o, "phases", v, "last told as %s, %s", phase_names[t->phase], reason_names[t->reason]);
-	check_reported(o, box, v, &is_age_known, &read_ns);
-	if (is_age_known && v->reported[0])
-		check_stale(o, v, read_ns);
+	check_reported(o, box, v);
 	check_order(o, v);
 	check_precedence(o, v, box);
+}
+
+/* Who was removed in this step can still be looked at, for the last time. */
+static bool has_just_left(const struct observer *o, uint32_t slot)
+{
+	for (size_t i = 0; i < o->n_boxes; i++)
+		if (o->boxes[i].slot == slot && o->boxes[i].left_step == o->w->steps)
+			return true;
+	return false;
 }
 
 static void check_instances(struct observer *o)
@@ -160,11 +168,13 @@ static void check_instances(struct observer *o)
 	struct instance_view v;
 
 	for (size_t i = 0; i < o->n_boxes; i++)
-		live += o->boxes[i].is_live;
+		live += o->boxes[i].is_live || o->boxes[i].left_step == o->w->steps;
 	for (uint32_t slot = 0; slot < reconcile_instance_slots(o->w->core); slot++) {
 		if (!reconcile_instance(o->w->core, slot, &v))
 			continue;
 		n++;
+		if (has_just_left(o, slot))
+			continue;
 		if (!observer_box_at(o, slot) || strcmp(observer_box_at(o, slot)->id, v.instance_id) != 0)
 			world_break(o->w, "rule 14", "slot %u shows %s, which is not what was added", slot, v.instance_id);
 	}

@@ -259,6 +259,7 @@ void world_step(struct world *w, struct event *ev)
 
 	if (w->failure)
 		return;
+	w->steps++;
 	ev->now_ns = w->now_ns;
 	ev->wall_s = 1800000000 + w->now_ns / NS_PER_S + w->wall_offset_s;
 	observer_event(w->observer, ev);
@@ -274,7 +275,6 @@ void world_step(struct world *w, struct event *ev)
 	for (size_t i = 0; i < loan.n; i++)
 		free(loan.strings[i]);
 	free(lent);
-	w->steps++;
 	if (r < 0) {
 		world_break(w, "memory", "a step gave %d", r);
 		return;
