@@ -295,7 +295,7 @@ static void dpi_arm(struct reconcile *r, uint32_t scope)
 void schedule_dpi(struct reconcile *r, uint32_t slot)
 {
 	struct instance *inst = instance_at(r, slot);
-	bool is_wanted = inst->scope != NONE && inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
+	bool is_wanted = inst->scope != NONE && (inst->claims[0].device != NONE || inst->claims[1].device != NONE) && inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
 
 	if (is_wanted == (inst->dpi_list != DPI_LIST_NONE))
 		return;
