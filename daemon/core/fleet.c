@@ -382,6 +382,9 @@ static bool instance_set_devices(struct reconcile *r, uint32_t slot, const struc
 	for (unsigned int k = 0; k < LIMIT_DEVICES; k++)
 		if (released[k] != NONE)
 			device_update(r, released[k]);
+	for (unsigned int k = 0; k < LIMIT_DEVICES; k++)
+		if (inst->claims[k].device != NONE && device_at(r, inst->claims[k].device)->instance != slot)
+			device_update(r, inst->claims[k].device);
 	return is_changed;
 }
 
