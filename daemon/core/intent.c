@@ -346,7 +346,7 @@ void intent_called(struct reconcile *r, const struct event *ev)
 		return;
 	}
 	h = target_history(r, target_at(r, in->target));
-	if (h)
+	if (h && !(ev->called.outcome == CALL_REFUSED && ev->called.class == ERROR_CLASS_THROTTLED))
 		h->attempts++;
 	in->sent_ns = ev->called.sent_ns > 0 && ev->called.sent_ns < r->now_ns ? ev->called.sent_ns : r->now_ns;
 	pacing_moved(r, r->policies[in->policy], in);
