@@ -248,14 +248,10 @@ void device_update(struct reconcile *r, uint32_t slot)
 		instance_update(r, d->instance);
 		return;
 	}
+	/* nobody's: what an intent still holds may be over now */
 	for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
-		if (d->targets[type] != NONE) {
-			if (target_at(r, d->targets[type])->intent)
-				intent_check(r, target_at(r, d->targets[type])->intent);
-			if (!d->serial_number)
-				return; /* that was its end, and the device's */
-			target_update(r, d->targets[type]);
-		}
+		if (d->serial_number && d->targets[type] != NONE && target_at(r, d->targets[type])->intent)
+			intent_check(r, target_at(r, d->targets[type])->intent);
 	device_drop_if_orphan(r, slot);
 }
 

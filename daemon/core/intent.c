@@ -168,10 +168,10 @@ static void intent_settle(struct reconcile *r, struct intent *in, enum intent_ou
 	timers_cancel(&r->timers, &target_at(r, in->target)->timer);
 	target_at(r, in->target)->intent = NULL;
 	instance_at(r, in->instance)->intent = NULL;
-	device_update(r, device);
 	instance_let_go(r, in->instance);
 	if (owner != in->instance)
 		instance_let_go(r, owner);
+	device_drop_if_orphan(r, device);
 }
 
 /* One more attempt on this version; the next one has to wait, and when none is left, `reason` is shown. */

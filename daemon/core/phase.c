@@ -312,10 +312,10 @@ struct stand stand_exact(const struct reconcile *r, uint32_t slot)
 	struct stand s = stand_of(r, slot);
 	enum reason shared;
 
-	if (s.phase != PHASE_WAITING || inst->precheck == slot)
+	if (s.phase != PHASE_WAITING || (inst->precheck == slot && inst->precheck_probe != NONE))
 		return s;
 	shared = pacing_scope_reason(r, inst->scope);
-	if (s.is_ready)
+	if (s.is_ready && inst->precheck != slot)
 		shared = first_of(shared, pacing_policy_reason(r, r->policies[target_policy(r, t)]));
 	if (shared == REASON_THROTTLED && !s.is_ready)
 		return s;

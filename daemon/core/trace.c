@@ -47,12 +47,15 @@ static void __attribute__((format(printf, 2, 3))) line_add(struct line *l, const
 static void line_add_names(struct line *l, const struct reconcile *r, const struct action *a)
 {
 	const struct target *t = a->target < r->targets.n ? target_at(r, a->target) : NULL;
+	struct intent_view in;
 
 	if (a->scope < r->n_scopes)
 		line_add(l, " %s/%s", r->settings->scopes[a->scope].account, r->settings->scopes[a->scope].region_id);
 	if (a->instance < r->instances.n && instance_at(r, a->instance)->text)
 		line_add(l, " %s", instance_at(r, a->instance)->text);
-	if (t && t->born)
+	if (a->intent && reconcile_intent(r, a->intent, &in)) /* its target may be gone */
+		line_add(l, " %s %s", in.serial_number, version_type_names[in.version_type]);
+	else if (t && t->born)
 		line_add(l, " %s %s", device_at(r, t->device)->serial_number, version_type_names[t->version_type]);
 	for (uint32_t i = 0; i < a->n_instances; i++)
 		line_add(l, " %s", instance_at(r, a->instances[i])->text);
