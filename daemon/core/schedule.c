@@ -301,6 +301,9 @@ void schedule_dpi(struct reconcile *r, uint32_t slot)
 		return;
 	if (is_wanted) {
 		r->scopes[inst->scope]->n_dpi++;
+		/* nobody looked while it was not wanted */
+		inst->is_dpi_stale |= inst->dpi_read_ns != NEVER && r->now_ns - inst->dpi_read_ns >=
+				      r->settings->scopes[inst->scope].dpi_poll_interval_ns * STALE_INTERVALS;
 		dpi_move(r, slot, inst->dpi_read_ns == NEVER || inst->is_dpi_stale ? DPI_LIST_FIRST : DPI_LIST_REGULAR);
 		dpi_arm(r, inst->scope);
 	} else {
