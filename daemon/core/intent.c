@@ -109,7 +109,7 @@ void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint3
 	intent_fill(r, in, target, fresh_ns);
 	in->probe = probe;
 	if (probe != NONE)
-		r->accounts[probe]->probes++;
+		pacing_probe_called(r, probe);
 	r->intents[r->n_intents++] = in;
 	t->intent = in;
 	target_instance(r, t)->intent = in;

@@ -423,6 +423,7 @@ bool pacing_may_start(const struct reconcile *r, uint32_t scope, uint32_t *ret_p
 void pacing_refused_account(struct reconcile *r, uint32_t scope, bool is_probe);
 void pacing_refused_forbidden(struct reconcile *r, uint32_t scope, uint32_t instance, bool is_probe);
 void pacing_call_passed(struct reconcile *r, uint32_t scope, bool is_accepted, bool is_probe);
+void pacing_probe_called(struct reconcile *r, uint32_t account); /* an intent of it was made */
 void pacing_probe_ended(struct reconcile *r, uint32_t account); /* NONE: it was none */
 void pacing_account_usable(struct reconcile *r, uint32_t scope, bool is_usable);
 void pacing_store_result(struct reconcile *r, bool is_stored);
