@@ -253,6 +253,9 @@ void device_update(struct reconcile *r, uint32_t slot)
 		if (d->serial_number && d->targets[type] != NONE && target_at(r, d->targets[type])->intent)
 			intent_check(r, target_at(r, d->targets[type])->intent);
 	device_drop_if_orphan(r, slot);
+	for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
+		if (d->serial_number && d->targets[type] != NONE)
+			target_update(r, d->targets[type]);
 }
 
 /* ---- instances ---- */
