@@ -556,6 +556,9 @@ void fleet_free_leaving(struct reconcile *r)
 		slab_give(&r->instances, r->leaving[i]);
 	}
 	r->n_leaving = 0;
+	for (uint32_t i = 0; i < r->n_gone; i++)
+		slab_give(&r->targets, r->gone[i]);
+	r->n_gone = 0;
 }
 
 static void tell_duplicates(struct reconcile *r)
@@ -614,5 +617,6 @@ void fleet_deinit(struct reconcile *r)
 	map_deinit(&r->instance_map);
 	map_deinit(&r->device_map);
 	free(r->leaving);
+	free(r->gone);
 	free(r->duplicates);
 }

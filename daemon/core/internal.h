@@ -298,6 +298,8 @@ struct reconcile {
 	uint32_t n_requests, cap_requests;
 	uint32_t *leaving; /* instances removed in this step: freed at the next */
 	uint32_t n_leaving, cap_leaving;
+	uint32_t *gone; /* targets removed in this step: their slots are free with the next, so that no action means another */
+	uint32_t n_gone, cap_gone;
 	uint32_t *duplicates; /* devices to tell about at the end of a listing */
 	uint32_t n_duplicates, cap_duplicates;
 
