@@ -161,6 +161,8 @@ static void see_device(struct observer *o, struct seen_box *box, const struct de
 	if (d->serial_number[0] == '\0')
 		return;
 	seen = observer_device(box, d->serial_number);
+	if (ev->kind != EVENT_FRESH && ev->read.read_ns > seen->listed_ns)
+		seen->listed_ns = ev->read.read_ns;
 	for (size_t t = 0; t < VERSION_TYPE_N; t++) {
 		if (!text[t] || ev->read.read_ns < seen->read_ns[t])
 			continue;
@@ -198,6 +200,8 @@ static void see_reads(struct observer *o, const struct event *ev)
 
 		if (ev->read.read_ns > box->read_ns)
 			box->read_ns = ev->read.read_ns;
+		if (ev->kind != EVENT_FRESH && ev->read.read_ns > box->listed_ns)
+			box->listed_ns = ev->read.read_ns;
 		for (unsigned int k = 0; k < ob->n_devices; k++)
 			see_device(o, box, &ob->devices[k], ev);
 		box->is_in_listing |= ev->kind == EVENT_LISTED;
@@ -537,6 +541,12 @@ static void upgrading(struct observer *o, const struct action *a)
 
 /* ---- rules at the end ---- */
 
+/* Is the device in no read of its instance any more? */
+static bool has_left(struct seen_box *box, const char *serial)
+{
+	return observer_device(box, serial)->listed_ns < box->listed_ns;
+}
+
 static void check_outcome(struct observer *o, const struct seen_intent *in, const struct action *a)
 {
 	bool is_late = o->w->now_ns >= in->created_ns + in->deadline_ns;
@@ -558,7 +568,7 @@ static void check_outcome(struct observer *o, const struct seen_intent *in, cons
 		is_true = is_late && in->is_called && in->outcome == CALL_UNCONFIRMED && in->was_back;
 		break;
 	case INTENT_GONE:
-		is_true = is_late && (in->was_removed || in->box->absences > 0);
+		is_true = is_late && (in->was_removed || in->box->absences > 0 || has_left(in->box, in->serial));
 		break;
 	case INTENT_WITHDRAWN:
 		is_true = !in->is_delivered && (in->n_upgrades == 0 || (in->is_called && in->outcome == CALL_NOT_SENT));

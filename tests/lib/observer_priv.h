@@ -11,6 +11,7 @@
 /* The newest facts that any read delivered about one device of one instance. */
 struct seen_device {
 	char serial[WORLD_TEXT];
+	int64_t listed_ns;               /* the newest list or follow that showed it */
 	int64_t read_ns[VERSION_TYPE_N]; /* 0: never told */
 	int version[VERSION_TYPE_N];
 };
@@ -22,7 +23,7 @@ struct seen_box {
 	bool is_live; /* between TELL_INSTANCE_ADDED and TELL_INSTANCE_REMOVED */
 	bool is_in_listing;
 	uint64_t left_step; /* when it was removed */
-	int64_t read_ns; /* the newest read of it */
+	int64_t read_ns, listed_ns; /* the newest read of it; of which the newest by list or follow */
 	uint32_t absences; /* complete listings in a row without it */
 	struct seen_device devices[OBSERVER_DEVICES];
 	size_t n_devices;

@@ -65,13 +65,13 @@ __attribute__((format(printf, 4, 5))) static void break_target(const struct obse
 }
 
 /* An instance that is not seen any more makes both stale; a DPI version becomes so by itself, too. */
-static void check_stale(struct observer *o, const struct seen_box *box, const struct target_view *v, const int64_t *read_ns)
+static void check_stale(struct observer *o, const struct seen_box *box, const struct target_view *v, const struct seen_device *d)
 {
 	const struct scope *scope = &o->w->applied->scopes[v->scope];
-	int64_t age = o->w->now_ns - box->read_ns, dpi_age = o->w->now_ns - read_ns[VERSION_TYPE_DPI];
-	bool is_dpi = v->version_type == VERSION_TYPE_DPI;
+	int64_t age = o->w->now_ns - box->read_ns, dpi_age = o->w->now_ns - d->read_ns[VERSION_TYPE_DPI];
+	bool has_left = d->listed_ns < box->listed_ns, is_dpi = v->version_type == VERSION_TYPE_DPI;
 
-	if (v->reason == REASON_STALE && age < 3 * scope->poll_interval_ns && (!is_dpi || dpi_age < 3 * scope->dpi_poll_interval_ns))
+	if (v->reason == REASON_STALE && !has_left && age < 3 * scope->poll_interval_ns && (!is_dpi || dpi_age < 3 * scope->dpi_poll_interval_ns))
 		break_target(o, "rule 8", v, "read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
 	/* Some late ticks on top; DPI versions are looked at when it is their turn, once an interval. */
 	if (v->phase > PHASE_UNKNOWN && (age > 3 * scope->poll_interval_ns + 30 * NS_PER_S ||
@@ -87,7 +87,7 @@ static void check_reported(struct observer *o, struct seen_box *box, const struc
 
 	if (observer_is_shared(o, v->serial_number) || v->reported[0] == '\0')
 		return; /* of which instance its facts are is the core's choice */
-	check_stale(o, box, v, d->read_ns);
+	check_stale(o, box, v, d);
 	if ( d->version[v->version_type] != reported)
 		break_target(o, "rule 8", v, "reported is %s, the newest read says %d", v->reported, d->version[v->version_type]);
 }
