@@ -14,7 +14,7 @@ cc=$1 root=$2 work=$3 must=$4 allowed=$5
 shift 5
 
 basic='malloc calloc realloc reallocarray free memcpy memmove memset memcmp memchr memrchr
-strlen strnlen strcmp strncmp strcpy strchr strrchr strstr strspn strcspn strdup strndup
+strlen strnlen strcmp strncmp strcpy stpcpy strchr strpbrk strrchr strstr strspn strcspn strdup strndup
 snprintf vsnprintf qsort qsort_r bsearch floor ceil __assert_fail'
 
 rm -rf "$work"
