@@ -342,8 +342,8 @@ static void check_pair(struct observer *o, const struct seen_intent *in)
 		return;
 	first = first_of_pair(box);
 	have = observer_device(in->box, box->fresh_serials[first])->version[in->type];
-	if (strcmp(box->fresh_serials[first], in->serial) == 0 || want >= VERSION_RANKED)
-		return;
+	if (strcmp(box->fresh_serials[first], in->serial) == 0 || want >= VERSION_RANKED || observer_is_shared(o, box->fresh_serials[first]))
+		return; /* of a doubled serial number nobody knows whose version is meant */
 	if (have == VERSION_ABSENT && in->type == VERSION_TYPE_DPI)
 		return; /* it has no such target */
 	if (have < want)

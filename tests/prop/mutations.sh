@@ -10,7 +10,7 @@ set -eu
 
 cc=$1 root=$2 work=$3 only=${4-}
 here=$root/tests/prop
-runs=400
+runs=160
 
 rm -rf "$work"
 mkdir -p "$work/core"
@@ -33,7 +33,7 @@ fi
 passed=0 failed=0
 while IFS='|' read -r name file expression said; do
 	name=$(echo "$name" | tr -d ' ') file=$(echo "$file" | tr -d ' ')
-	said=$(echo "$said" | sed 's/^ *//')
+	said=$(echo "$said" | sed "s/^ *//; s/¦/|/g")
 	case $name in '' | '#'*) continue ;; esac
 	if [ -n "$only" ] && [ "$only" != "$name" ]; then continue; fi
 	sed -e "$(echo "$expression" | sed 's/^ *//; s/ *$//; s/¦/|/g')" "$root/daemon/core/$file" > "$work/core/$file"
