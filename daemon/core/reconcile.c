@@ -264,6 +264,9 @@ static void settings_instances(struct reconcile *r, const uint32_t *moved)
 		intent_check(r, r->intents[i]);
 		i += i < r->n_intents && r->intents[i]->id == id;
 	}
+	for (uint32_t slot = 0; slot < r->devices.n && !r->is_out_of_memory; slot++)
+		if (device_at(r, slot)->claims == NONE)
+			device_update(r, slot); /* in no instance, kept for its intent */
 }
 
 static void settings_take(struct reconcile *r, const struct settings *settings)
