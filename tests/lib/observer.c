@@ -131,14 +131,14 @@ void observer_delivered(struct observer *o, uint64_t intent)
 /* ---- events ---- */
 
 /* What this read says about the intents that are under way for that device. */
-static void judge_intents(struct observer *o, const struct seen_box *box, const struct device_observation *d, const struct event *ev)
+static void judge_intents(struct observer *o, const struct device_observation *d, const struct event *ev)
 {
 	for (size_t i = o->first_open; i < o->n_intents; i++) {
 		struct seen_intent *in = &o->intents[i];
 		const char *text = in->type == VERSION_TYPE_DEVICE ? d->version : d->dpi_version;
 		int version;
 
-		if (in->is_settled || !text || strcmp(in->serial, d->serial_number) != 0 || in->box != box || ev->read.read_ns < in->created_ns)
+		if (in->is_settled || !text || strcmp(in->serial, d->serial_number) != 0 || ev->read.read_ns < in->created_ns)
 			continue;
 		version = world_version_rank(text);
 		in->was_there |= version == in->to;
@@ -148,7 +148,7 @@ static void judge_intents(struct observer *o, const struct seen_box *box, const 
 			in->overdue_ns = ev->now_ns;
 		in->was_beyond |= version != in->to && version != in->from;
 		in->was_back |= version == in->from && d->status == STATUS_ACTIVE;
-		in->was_healthy |= version == in->to && d->status == STATUS_ACTIVE && d->controller != HEALTH_ABNORMAL;
+		in->was_healthy |= version == in->to && d->status == STATUS_ACTIVE && d->controller == HEALTH_NORMAL;
 	}
 }
 
@@ -157,7 +157,7 @@ static void see_device(struct observer *o, struct seen_box *box, const struct de
 	const char *text[VERSION_TYPE_N] = {d->version, d->dpi_version};
 	struct seen_device *seen;
 
-	judge_intents(o, box, d, ev);
+	judge_intents(o, d, ev);
 	if (d->serial_number[0] == '\0')
 		return;
 	seen = observer_device(box, d->serial_number);
@@ -205,6 +205,7 @@ static void see_reads(struct observer *o, const struct event *ev)
 		for (unsigned int k = 0; k < ob->n_devices; k++)
 			see_device(o, box, &ob->devices[k], ev);
 		box->is_in_listing |= ev->kind == EVENT_LISTED;
+		box->unseen = 0;
 		if (ev->kind == EVENT_FRESH && o->asked[asked].ticket == ev->read.ticket && o->asked[asked].purpose == READ_FRESH)
 			see_fresh(box, ob, ev);
 	}
@@ -222,6 +223,7 @@ static void end_listing(struct observer *o, const struct event *ev)
 		if (box->scope != ev->listing.scope)
 			continue;
 		box->absences = box->is_in_listing ? 0 : box->absences + 1;
+		box->unseen = box->is_in_listing ? 0 : box->unseen + 1;
 		box->is_in_listing = false;
 	}
 }
@@ -676,7 +678,7 @@ static void check_left(struct observer *o, const struct event *ev)
 
 		for (size_t k = o->first_open; k < o->n_intents; k++)
 			is_busy |= !o->intents[k].is_settled && o->intents[k].box == box;
-		if (box->is_live && !is_busy && box->absences > 2)
+		if (box->is_live && !is_busy && box->unseen > 2)
 			world_break(o->w, "rule 8", "%s is still there after %u complete listings without it", box->id, box->absences);
 	}
 }

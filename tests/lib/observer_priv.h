@@ -25,6 +25,7 @@ struct seen_box {
 	uint64_t left_step; /* when it was removed */
 	int64_t read_ns, listed_ns; /* the newest read of it; of which the newest by list or follow */
 	uint32_t absences; /* complete listings in a row without it */
+	uint32_t unseen;   /* … since any read showed it */
 	struct seen_device devices[OBSERVER_DEVICES];
 	size_t n_devices;
 	/* as the newest FRESH showed it */
