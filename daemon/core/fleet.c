@@ -393,6 +393,9 @@ static bool instance_set_devices(struct reconcile *r, uint32_t slot, const struc
 	for (unsigned int k = 0; k < LIMIT_DEVICES; k++)
 		if (released[k] != NONE)
 			device_update(r, released[k]);
+	for (unsigned int k = 0; k < LIMIT_DEVICES; k++)
+		if (inst->claims[k].device != NONE && device_at(r, inst->claims[k].device)->instance != slot)
+			device_update(r, inst->claims[k].device);
 	return is_changed;
 }
 
@@ -577,6 +580,9 @@ void fleet_free_leaving(struct reconcile *r)
 		slab_give(&r->instances, r->leaving[i]);
 	}
 	r->n_leaving = 0;
+	for (uint32_t i = 0; i < r->n_gone; i++)
+		slab_give(&r->targets, r->gone[i]);
+	r->n_gone = 0;
 }
 
 static void tell_duplicates(struct reconcile *r)
@@ -635,5 +641,6 @@ void fleet_deinit(struct reconcile *r)
 	map_deinit(&r->instance_map);
 	map_deinit(&r->device_map);
 	free(r->leaving);
+	free(r->gone);
 	free(r->duplicates);
 }

@@ -109,7 +109,7 @@ void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint3
 	intent_fill(r, in, target, fresh_ns);
 	in->probe = probe;
 	if (probe != NONE)
-		r->accounts[probe]->probes++;
+		pacing_probe_called(r, probe);
 	r->intents[r->n_intents++] = in;
 	t->intent = in;
 	target_instance(r, t)->intent = in;
@@ -346,7 +346,7 @@ void intent_called(struct reconcile *r, const struct event *ev)
 		return;
 	}
 	h = target_history(r, target_at(r, in->target));
-	if (h)
+	if (h && !(ev->called.outcome == CALL_REFUSED && ev->called.class == ERROR_CLASS_THROTTLED))
 		h->attempts++;
 	in->sent_ns = ev->called.sent_ns > 0 && ev->called.sent_ns < r->now_ns ? ev->called.sent_ns : r->now_ns;
 	pacing_moved(r, r->policies[in->policy], in);

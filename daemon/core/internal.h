@@ -299,6 +299,8 @@ struct reconcile {
 	uint32_t n_requests, cap_requests;
 	uint32_t *leaving; /* instances removed in this step: freed at the next */
 	uint32_t n_leaving, cap_leaving;
+	uint32_t *gone; /* targets removed in this step: their slots are free with the next, so that no action means another */
+	uint32_t n_gone, cap_gone;
 	uint32_t *duplicates; /* devices to tell about at the end of a listing */
 	uint32_t n_duplicates, cap_duplicates;
 
@@ -425,6 +427,7 @@ bool pacing_may_start(const struct reconcile *r, uint32_t scope, uint32_t *ret_p
 void pacing_refused_account(struct reconcile *r, uint32_t scope, bool is_probe);
 void pacing_refused_forbidden(struct reconcile *r, uint32_t scope, uint32_t instance, bool is_probe);
 void pacing_call_passed(struct reconcile *r, uint32_t scope, bool is_accepted, bool is_probe);
+void pacing_probe_called(struct reconcile *r, uint32_t account); /* an intent of it was made */
 void pacing_probe_ended(struct reconcile *r, uint32_t account); /* NONE: it was none */
 void pacing_account_usable(struct reconcile *r, uint32_t scope, bool is_usable);
 void pacing_store_result(struct reconcile *r, bool is_stored);

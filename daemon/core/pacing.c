@@ -355,6 +355,16 @@ void pacing_call_passed(struct reconcile *r, uint32_t scope, bool is_accepted, b
 	}
 }
 
+/* The next one comes later, also when nobody hears of this one again. */
+void pacing_probe_called(struct reconcile *r, uint32_t account)
+{
+	struct account_state *a = r->accounts[account];
+
+	a->probes++;
+	a->probe_ns = r->now_ns + backoff_ns(PROBE_NS, HOUR_NS, a->pauses);
+	set_timer(r, &a->timer, a->probe_ns);
+}
+
 void pacing_probe_ended(struct reconcile *r, uint32_t account)
 {
 	if (account != NONE)

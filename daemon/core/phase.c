@@ -203,7 +203,7 @@ static struct stand stand_alone(const struct reconcile *r, const struct target *
 		return (struct stand){ PHASE_UNMANAGED, REASON_NO_PIN, false };
 	if (!t->reported)
 		return (struct stand){ PHASE_UNKNOWN, REASON_NEVER_OBSERVED, false };
-	if (inst->is_stale || (t->version_type == VERSION_TYPE_DPI && (inst->is_dpi_stale || inst->dpi_read_ns == NEVER)))
+	if (inst->is_stale || device_at(r, t->device)->claims == NONE || (t->version_type == VERSION_TYPE_DPI && (inst->is_dpi_stale || inst->dpi_read_ns == NEVER)))
 		return (struct stand){ PHASE_UNKNOWN, REASON_STALE, false };
 	order = order_of(r, t, t->reported, desired);
 	if (order == VERSION_ORDER_SAME)
@@ -259,6 +259,14 @@ static bool is_second(const struct reconcile *r, const struct instance *inst, co
 	return partner->intent || (s.phase != PHASE_IN_SYNC && s.phase != PHASE_AHEAD);
 }
 
+/* Ready, or about to be looked at again because its last fresh read brought nothing. */
+static bool is_due(const struct reconcile *r, const struct target *t)
+{
+	struct stand s = stand_alone(r, t);
+
+	return s.is_ready || (t->wait == WAIT_UNSENT && s.phase == PHASE_WAITING && s.reason == REASON_PRECHECK);
+}
+
 /* Is a Device target of the instance about to go? Then no Dpi target does. */
 static bool is_device_due(const struct reconcile *r, const struct instance *inst)
 {
@@ -266,12 +274,12 @@ static bool is_device_due(const struct reconcile *r, const struct instance *inst
 		const struct target *t, *partner;
 		uint32_t slot = inst->claims[k].device == NONE ? NONE : device_at(r, inst->claims[k].device)->targets[VERSION_TYPE_DEVICE];
 
-		if (slot == NONE || target_instance(r, target_at(r, slot)) != inst || !stand_alone(r, target_at(r, slot)).is_ready)
+		if (slot == NONE || target_instance(r, target_at(r, slot)) != inst || !is_due(r, target_at(r, slot)))
 			continue;
 		t = target_at(r, slot);
 		partner = partner_of(r, inst, t, VERSION_TYPE_DEVICE);
 		/* behind a partner that stands still it is not about to go */
-		if (!is_second(r, inst, t) || (partner && stand_alone(r, partner).is_ready))
+		if (!is_second(r, inst, t) || (partner && is_due(r, partner)))
 			return true;
 	}
 	return false;

@@ -264,6 +264,9 @@ static void settings_instances(struct reconcile *r, const uint32_t *moved)
 		intent_check(r, r->intents[i]);
 		i += i < r->n_intents && r->intents[i]->id == id;
 	}
+	for (uint32_t slot = 0; slot < r->devices.n && !r->is_out_of_memory; slot++)
+		if (device_at(r, slot)->claims == NONE)
+			device_update(r, slot); /* in no instance, kept for its intent */
 }
 
 static void settings_take(struct reconcile *r, const struct settings *settings)
@@ -373,6 +376,20 @@ static void step_begin(struct reconcile *r, const struct event *ev)
 	fleet_free_leaving(r);
 }
 
+/* What was told of a target that went in the same step concerns nobody; an intent speaks for itself. */
+static void plan_forget_gone(struct reconcile *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->n_actions; i++) {
+		const struct action *a = &r->actions[i];
+
+		if (a->target == NONE || a->intent || target_at(r, a->target)->born)
+			r->actions[n++] = *a;
+	}
+	r->n_actions = n;
+}
+
 int reconcile_step(struct reconcile *r, const struct event *ev, struct plan *ret_plan)
 {
 	step_begin(r, ev);
@@ -384,6 +401,8 @@ int reconcile_step(struct reconcile *r, const struct event *ev, struct plan *ret
 		plan_add(r, ACTION_STORE)->ticket = r->store_ticket;
 	if (r->is_out_of_memory)
 		return -ENOMEM;
+	if (r->n_gone > 0)
+		plan_forget_gone(r);
 	*ret_plan = (struct plan){ r->actions, r->n_actions };
 	return 0;
 }

@@ -297,12 +297,15 @@ static void dpi_arm(struct reconcile *r, uint32_t scope)
 void schedule_dpi(struct reconcile *r, uint32_t slot)
 {
 	struct instance *inst = instance_at(r, slot);
-	bool is_wanted = inst->scope != NONE && inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
+	bool is_wanted = inst->scope != NONE && (inst->claims[0].device != NONE || inst->claims[1].device != NONE) && inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
 
 	if (is_wanted == (inst->dpi_list != DPI_LIST_NONE))
 		return;
 	if (is_wanted) {
 		r->scopes[inst->scope]->n_dpi++;
+		/* nobody looked while it was not wanted */
+		inst->is_dpi_stale |= inst->dpi_read_ns != NEVER && r->now_ns - inst->dpi_read_ns >=
+				      r->settings->scopes[inst->scope].dpi_poll_interval_ns * STALE_INTERVALS;
 		dpi_move(r, slot, inst->dpi_read_ns == NEVER || inst->is_dpi_stale ? DPI_LIST_FIRST : DPI_LIST_REGULAR);
 		dpi_arm(r, inst->scope);
 	} else {

@@ -248,5 +248,6 @@ void target_remove(struct reconcile *r, uint32_t slot)
 		free(t->history->versions);
 	free(t->history);
 	*t = (struct target){ 0 };
-	slab_give(&r->targets, slot);
+	if (grow(r, &r->gone, r->n_gone, &r->cap_gone, sizeof(*r->gone)))
+		r->gone[r->n_gone++] = slot;
 }

@@ -1,0 +1,228 @@
+/*
+ * The rules about what the live table shows: phases and reasons, facts and their age, nothing that outlives
+ * its object, counters that only grow.
+ */
+#include "observer_priv.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+static bool is_legal(enum phase phase, enum reason reason)
+{
+	if (phase >= PHASE_N || reason >= REASON_N)
+		return false;
+	if (reason == REASON_NONE)
+		return phase == PHASE_IN_SYNC || phase == PHASE_AHEAD;
+	if (reason == REASON_SOAK)
+		return phase == PHASE_VERIFYING || phase == PHASE_WAITING;
+	return reason_phase(reason) == phase;
+}
+
+/* Between these nobody is told of each move. */
+static bool is_pacing(enum reason reason)
+{
+	return reason == REASON_PAIR || reason == REASON_SITE || reason == REASON_MAX_IN_FLIGHT || reason == REASON_RATE ||
+	       reason == REASON_THROTTLED || reason == REASON_PRECHECK;
+}
+
+static bool is_same_reason(enum reason a, enum reason b)
+{
+	return a == b || (is_pacing(a) && is_pacing(b));
+}
+
+void observer_told_phase(struct observer *o, const struct action *a)
+{
+	struct seen_target *t;
+	struct target_view v;
+
+	if (a->target >= OBSERVER_TARGETS) {
+		world_break(o->w, "shape", "target slot %u", a->target);
+		return;
+	}
+	t = &o->targets[a->target];
+	if (reconcile_target(o->w->core, a->target, &v) && v.born != t->view.born)
+		*t = (struct seen_target){0}; /* the slot has a new tenant */
+	if (!is_legal(a->phase, a->reason))
+		world_break(o->w, "phases", "target %u told as %d, %d", a->target, (int)a->phase, (int)a->reason);
+	if (t->is_live && t->is_told && (a->old_phase != t->phase || !is_same_reason(a->old_reason, t->reason)))
+		world_break(o->w, "phases", "target %u moved from %s %s, but was last told as %s %s", a->target, phase_names[a->old_phase],
+			    reason_names[a->old_reason], phase_names[t->phase], reason_names[t->reason]);
+	t->phase = a->phase;
+	t->reason = a->reason;
+	t->is_told = true;
+}
+
+__attribute__((format(printf, 4, 5))) static void break_target(const struct observer *o, const char *rule, const struct target_view *v, const char *format, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	world_break(o->w, rule, "target %s %s %s (%s, %s): %s", v->instance_id, v->serial_number, version_type_names[v->version_type], phase_names[v->phase],
+		    reason_names[v->reason], text);
+}
+
+/* An instance that is not seen any more makes both stale; a DPI version becomes so by itself, too. */
+static void check_stale(struct observer *o, const struct seen_box *box, const struct target_view *v, const struct seen_device *d)
+{
+	const struct scope *scope = &o->w->applied->scopes[v->scope];
+	int64_t age = o->w->now_ns - box->read_ns, dpi_age = o->w->now_ns - d->read_ns[VERSION_TYPE_DPI];
+	bool has_left = d->listed_ns < box->listed_ns, is_dpi = v->version_type == VERSION_TYPE_DPI;
+
+	if (v->reason == REASON_STALE && !has_left && age < 3 * scope->poll_interval_ns && (!is_dpi || dpi_age < 3 * scope->dpi_poll_interval_ns))
+		break_target(o, "rule 8", v, "read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
+	/* Some late ticks on top; DPI versions are looked at when it is their turn, about once an interval. */
+	if (v->phase > PHASE_UNKNOWN && (age > 3 * scope->poll_interval_ns + 30 * NS_PER_S ||
+					 (is_dpi && dpi_age > 5 * scope->dpi_poll_interval_ns + 30 * NS_PER_S)))
+		break_target(o, "rule 8", v, "not stale, read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
+}
+
+/* Reported is what the newest read said, whatever order the answers came in. */
+static void check_reported(struct observer *o, struct seen_box *box, const struct target_view *v)
+{
+	const struct seen_device *d = observer_device(box, v->serial_number);
+	int reported = world_version_rank(v->reported);
+
+	if (observer_is_shared(o, v->serial_number) || v->reported[0] == '\0')
+		return; /* of which instance its facts are is the core's choice */
+	check_stale(o, box, v, d);
+	if ( d->version[v->version_type] != reported)
+		break_target(o, "rule 8", v, "reported is %s, the newest read says %d", v->reported, d->version[v->version_type]);
+}
+
+static void check_order(struct observer *o, const struct target_view *v)
+{
+	int have = world_version_rank(v->reported), want = world_version_rank(v->desired);
+	bool is_ranked = have >= 0 && want >= 0 && have < VERSION_RANKED && want < VERSION_RANKED;
+
+	if (v->phase == PHASE_IN_SYNC && have != want)
+		break_target(o, "phases", v, "%s is not %s", v->reported, v->desired);
+	if (v->phase == PHASE_AHEAD && !(is_ranked && have > want))
+		break_target(o, "phases", v, "%s is not ahead of %s", v->reported, v->desired);
+	if (v->phase == PHASE_WAITING && is_ranked && have >= want)
+		break_target(o, "phases", v, "%s is not behind %s", v->reported, v->desired);
+	if (v->is_behind != (is_ranked && have < want && v->phase != PHASE_UNKNOWN))
+		break_target(o, "phases", v, "behind %d, %s of %s", v->is_behind, v->reported, v->desired);
+	if (v->is_ahead != (is_ranked && have > want && v->phase != PHASE_UNKNOWN))
+		break_target(o, "phases", v, "ahead %d, %s of %s", v->is_ahead, v->reported, v->desired);
+}
+
+static void check_precedence(struct observer *o, const struct target_view *v, const struct seen_box *box)
+{
+	const struct world_settings *s = o->w->applied;
+	uint32_t pin = world_pin_of(s, box->box);
+	bool is_managed = pin != PIN_NONE && s->pins[pin].version[v->version_type] >= 0;
+	bool is_held = is_managed && s->pins[pin].is_held;
+
+	if (v->phase > PHASE_VERIFYING && (v->phase == PHASE_UNMANAGED) == is_managed)
+		break_target(o, "phases", v, "managed %d", is_managed);
+	if (is_managed && (v->pin != pin || world_version_rank(v->desired) != s->pins[pin].version[v->version_type]))
+		break_target(o, "phases", v, "pin %u, desired %s; it should be pin %u", v->pin, v->desired, pin);
+	if (v->phase != PHASE_WAITING)
+		return;
+	if (is_held ? v->reason > REASON_HELD : v->reason == REASON_HELD)
+		break_target(o, "phases", v, "held %d", is_held);
+	if (s->is_enforcing ? v->reason == REASON_OBSERVE_MODE : v->reason == REASON_MAX_IN_FLIGHT || v->reason == REASON_RATE)
+		break_target(o, "phases", v, "enforcing %d", s->is_enforcing);
+	if (v->reason == REASON_WINDOW && s->policies[v->policy].is_always_open)
+		break_target(o, "phases", v, "its policy is always open");
+}
+
+static void check_target(struct observer *o, uint32_t slot, const struct target_view *v)
+{
+	struct seen_target *t = &o->targets[slot];
+	struct seen_box *box = observer_box_at(o, v->instance);
+
+	if (!box || strcmp(box->id, v->instance_id) != 0) {
+		break_target(o, "rule 14", v, "its instance is not in the table");
+		return;
+	}
+	if (!is_legal(v->phase, v->reason))
+		break_target(o, "phases", v, "a pair that does not exist");
+	if (v->is_in_progress != (observer_unsettled(o, slot) != NULL) || v->is_in_progress != (v->phase <= PHASE_VERIFYING))
+		break_target(o, "phases", v, "in progress %d", v->is_in_progress);
+	if (t->is_live && t->view.born == v->born && (v->attempts < t->view.attempts || v->failures < t->view.failures))
+		break_target(o, "rule 14", v, "a counter went back");
+	/* Causes that many targets share are looked up when somebody looks, and told when the target moves. */
+	if (t->is_told && v->phase != t->phase)
+		break_target(o, "phases", v, "last told as %s, %s", phase_names[t->phase], reason_names[t->reason]);
+	check_reported(o, box, v);
+	check_order(o, v);
+	check_precedence(o, v, box);
+}
+
+/* Who was removed in this step can still be looked at, for the last time. */
+static bool has_just_left(const struct observer *o, uint32_t slot)
+{
+	for (size_t i = 0; i < o->n_boxes; i++)
+		if (o->boxes[i].slot == slot && o->boxes[i].left_step == o->w->steps)
+			return true;
+	return false;
+}
+
+static void check_instances(struct observer *o)
+{
+	uint32_t n = 0, live = 0;
+	struct instance_view v;
+
+	for (size_t i = 0; i < o->n_boxes; i++)
+		live += o->boxes[i].is_live || o->boxes[i].left_step == o->w->steps;
+	for (uint32_t slot = 0; slot < reconcile_instance_slots(o->w->core); slot++) {
+		if (!reconcile_instance(o->w->core, slot, &v))
+			continue;
+		n++;
+		if (has_just_left(o, slot))
+			continue;
+		if (!observer_box_at(o, slot) || strcmp(observer_box_at(o, slot)->id, v.instance_id) != 0)
+			world_break(o->w, "rule 14", "slot %u shows %s, which is not what was added", slot, v.instance_id);
+	}
+	if (n != live)
+		world_break(o->w, "rule 14", "%u instances are shown, %u are there", n, live);
+}
+
+static void check_pacing(struct observer *o)
+{
+	uint32_t all = 0, by_policy[WORLD_POLICIES] = {0};
+	struct policy_view v;
+
+	for (size_t i = o->first_open; i < o->n_intents; i++) {
+		if (o->intents[i].is_settled)
+			continue;
+		all++;
+		by_policy[o->intents[i].policy]++;
+	}
+	if (reconcile_in_flight(o->w->core) != all)
+		world_break(o->w, "rule 5", "%u in flight are shown, %u are unsettled", reconcile_in_flight(o->w->core), all);
+	for (uint32_t i = 0; i < o->w->applied->n_policies; i++)
+		if (!reconcile_policy(o->w->core, i, &v) || v.in_flight != by_policy[i])
+			world_break(o->w, "rule 5", "policy %u shows %u in flight, %u are unsettled", i, v.in_flight, by_policy[i]);
+}
+
+void observer_views(struct observer *o, const struct event *ev)
+{
+	uint32_t slots = reconcile_target_slots(o->w->core);
+	struct target_view v;
+
+	(void)ev;
+	if (slots > OBSERVER_TARGETS) {
+		world_break(o->w, "shape", "%u target slots", slots);
+		return;
+	}
+	check_instances(o);
+	check_pacing(o);
+	for (uint32_t i = 0; i < slots && !o->w->failure; i++) {
+		struct seen_target *t = &o->targets[i];
+
+		if (!reconcile_target(o->w->core, i, &v)) {
+			*t = (struct seen_target){0};
+			continue;
+		}
+		if (t->is_live && t->view.born != v.born)
+			*t = (struct seen_target){0};
+		check_target(o, i, &v);
+		t->is_live = true;
+		t->view = v;
+	}
+}

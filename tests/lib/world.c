@@ -1,0 +1,568 @@
+/*
+ * The world: random numbers, the queue of jobs, devices and settings, and the run in virtual time.
+ *
+ * Guarantees: same seed, same history. Does not look into the core but through its header.
+ */
+#include "world_priv.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The last two have no order among all others; the ranked ones would be in another order by strcmp. */
+const char *const world_versions[VERSION_COUNT] = {
+	"1.9.0", "1.10.0", "2.0.0-rc1", "2.0.0", "2.0.0.1", "2.9.9", "2.10.0", "3.0.0", "3.4.2", "3.4.10", "9.8.0", "10.0.0",
+	"blue_moon", "1..2",
+};
+
+int world_version_rank(const char *version)
+{
+	for (int i = 0; i < VERSION_COUNT; i++)
+		if (strcmp(version, world_versions[i]) == 0)
+			return i;
+	return VERSION_ABSENT;
+}
+
+/* ---- random numbers: splitmix64 ---- */
+
+static uint64_t draw(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+uint64_t world_draw(struct world *w, uint64_t n)
+{
+	assert(n > 0);
+	return draw(&w->rng) % n;
+}
+
+bool world_chance(struct world *w, uint32_t permille)
+{
+	return permille > 0 && world_draw(w, 1000) < permille;
+}
+
+int64_t world_between(struct world *w, int64_t low_ns, int64_t high_ns)
+{
+	return low_ns + (int64_t)world_draw(w, (uint64_t)(high_ns - low_ns) + 1);
+}
+
+/* ---- the queue: a binary heap by time, then by order of planning ---- */
+
+static bool is_before(const struct job *a, const struct job *b)
+{
+	return a->at_ns < b->at_ns || (a->at_ns == b->at_ns && a->seq < b->seq);
+}
+
+static void swap_jobs(struct job *a, struct job *b)
+{
+	struct job t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+struct job *world_plan(struct world *w, int64_t at_ns, enum job_kind kind)
+{
+	size_t i = w->n_jobs;
+
+	if (w->n_jobs == w->jobs_size) {
+		w->jobs_size = w->jobs_size ? w->jobs_size * 2 : 64;
+		w->jobs = realloc(w->jobs, w->jobs_size * sizeof(*w->jobs));
+		assert(w->jobs);
+	}
+	w->jobs[w->n_jobs++] = (struct job){.at_ns = at_ns, .seq = ++w->job_seq, .kind = kind};
+	while (i > 0 && is_before(&w->jobs[i], &w->jobs[(i - 1) / 2])) {
+		swap_jobs(&w->jobs[i], &w->jobs[(i - 1) / 2]);
+		i = (i - 1) / 2;
+	}
+	return &w->jobs[i];
+}
+
+static struct job pop(struct world *w)
+{
+	struct job top = w->jobs[0];
+	size_t i = 0, child;
+
+	w->jobs[0] = w->jobs[--w->n_jobs];
+	while ((child = 2 * i + 1) < w->n_jobs) {
+		if (child + 1 < w->n_jobs && is_before(&w->jobs[child + 1], &w->jobs[child]))
+			child++;
+		if (!is_before(&w->jobs[child], &w->jobs[i]))
+			break;
+		swap_jobs(&w->jobs[i], &w->jobs[child]);
+		i = child;
+	}
+	return top;
+}
+
+void world_job_free(struct job *job)
+{
+	if (job->reading)
+		free(job->reading->snapshots);
+	free(job->reading);
+	free(job->ids);
+}
+
+/* ---- life ---- */
+
+void world_init(struct world *w, uint64_t seed)
+{
+	int r;
+
+	*w = (struct world){.seed = seed, .rng = seed, .wall_rng = ~seed, .now_ns = NS_PER_S, .has_wall_jumps = true};
+	w->upgrade_min_ns = 2 * MINUTE;
+	w->upgrade_max_ns = 12 * MINUTE;
+	w->faults.latency_ns = NS_PER_S / 5;
+	for (size_t i = 0; i < WORLD_SCOPES; i++)
+		w->is_usable[i] = true;
+	r = reconcile_new(seed, &w->core);
+	assert(r == 0);
+	w->observer = observer_new(w);
+	w->trace_hash = 0xcbf29ce484222325u;
+}
+
+void world_deinit(struct world *w)
+{
+	w->core = reconcile_free(w->core);
+	w->observer = observer_free(w->observer);
+	for (size_t i = 0; i < w->n_jobs; i++)
+		world_job_free(&w->jobs[i]);
+	free(w->jobs);
+	free(w->applied);
+	*w = (struct world){0};
+}
+
+/* ---- the trace ---- */
+
+static void add_line(struct world *w, const char *line, bool is_hidden)
+{
+	char *slot = w->ring[w->n_lines++ % (sizeof(w->ring) / sizeof(w->ring[0]))];
+	int64_t s = w->now_ns / NS_PER_S;
+
+	snprintf(slot, sizeof(w->ring[0]), "%02lld:%02lld:%02lld.%03lld %s", (long long)(s / 3600), (long long)(s / 60 % 60),
+		 (long long)(s % 60), (long long)(w->now_ns / NS_PER_MS % 1000), line);
+	if (w->trace && !is_hidden)
+		fprintf(w->trace, "%s\n", slot);
+}
+
+static void hash_line(struct world *w, const char *line)
+{
+	w->trace_hash = (w->trace_hash ^ (uint64_t)w->now_ns) * 0x100000001b3u;
+	for (const char *c = line; *c; c++)
+		w->trace_hash = (w->trace_hash ^ (unsigned char)*c) * 0x100000001b3u;
+}
+
+void world_say(struct world *w, const char *format, ...)
+{
+	char line[256] = "  cloud: ";
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(line + strlen(line), sizeof(line) - strlen(line), format, ap);
+	va_end(ap);
+	add_line(w, line, false);
+}
+
+void world_break(struct world *w, const char *rule, const char *format, ...)
+{
+	char text[400];
+	va_list ap;
+
+	if (w->failure)
+		return;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	w->failure = rule;
+	snprintf(w->failure_text, sizeof(w->failure_text), "%s: %s", rule, text);
+}
+
+void world_report(const struct world *w, FILE *out)
+{
+	const size_t size = sizeof(w->ring) / sizeof(w->ring[0]);
+	uint64_t first = w->n_lines > size ? w->n_lines - size : 0;
+
+	for (uint64_t i = first; i < w->n_lines; i++)
+		fprintf(out, "  %s\n", w->ring[i % size]);
+	fprintf(out, "seed %llu, after %.3f s, step %llu: %s\n", (unsigned long long)w->seed,
+		(double)w->now_ns / (double)NS_PER_S, (unsigned long long)w->steps, w->failure ? w->failure_text : "nothing broke");
+}
+
+/* ---- the way into the core ---- */
+
+/* The strings of one event, in memory that ends with the step. */
+struct loan {
+	char *strings[LIMIT_PAGE * 16];
+	size_t n;
+};
+
+static const char *lend(struct loan *loan, const char *s)
+{
+	if (!s)
+		return NULL;
+	assert(loan->n < sizeof(loan->strings) / sizeof(loan->strings[0]));
+	loan->strings[loan->n] = strdup(s);
+	return loan->strings[loan->n++];
+}
+
+static void lend_observation(struct loan *loan, struct observation *o)
+{
+	o->instance_id = lend(loan, o->instance_id);
+	o->name = lend(loan, o->name);
+	o->model = lend(loan, o->model);
+	o->resource_group = lend(loan, o->resource_group);
+	o->ccn = lend(loan, o->ccn);
+	o->city = lend(loan, o->city);
+	o->status_text = lend(loan, o->status_text);
+	for (unsigned int i = 0; i < o->n_devices; i++) {
+		o->devices[i].serial_number = lend(loan, o->devices[i].serial_number);
+		o->devices[i].version = lend(loan, o->devices[i].version);
+		o->devices[i].dpi_version = lend(loan, o->devices[i].dpi_version);
+	}
+}
+
+static void check_deadline(struct world *w)
+{
+	int64_t deadline = reconcile_deadline_ns(w->core);
+
+	if (deadline <= w->now_ns)
+		world_break(w, "rule 10", "after a step at %lld the deadline is %lld", (long long)w->now_ns, (long long)deadline);
+}
+
+static void carry_out(struct world *w, const struct plan *plan)
+{
+	char line[256];
+
+	for (size_t i = 0; i < plan->n_actions; i++) {
+		size_t n = reconcile_trace(w->core, &plan->actions[i], line, sizeof(line));
+
+		if (n == 0 || n >= sizeof(line) || strlen(line) != n)
+			world_break(w, "rule 15", "a trace line of length %zu for action %d", n, (int)plan->actions[i].kind);
+		hash_line(w, line);
+		add_line(w, line, w->hides_reads && plan->actions[i].kind <= ACTION_READ);
+		if (!w->failure)
+			shell_do(w, &plan->actions[i]);
+	}
+}
+
+void world_step(struct world *w, struct event *ev)
+{
+	struct loan loan = {.n = 0};
+	struct observation *lent = NULL;
+	struct plan plan = {0};
+	bool is_read = ev->kind == EVENT_LISTED || ev->kind == EVENT_FOLLOWED || ev->kind == EVENT_FRESH;
+	int r;
+
+	if (w->failure)
+		return;
+	w->steps++;
+	ev->now_ns = w->now_ns;
+	ev->wall_s = 1800000000 + w->now_ns / NS_PER_S + w->wall_offset_s;
+	observer_event(w->observer, ev);
+	if (is_read && ev->read.n > 0) {
+		lent = malloc(ev->read.n * sizeof(*lent));
+		assert(lent);
+		memcpy(lent, ev->read.observations, ev->read.n * sizeof(*lent));
+		for (size_t i = 0; i < ev->read.n; i++)
+			lend_observation(&loan, &lent[i]);
+		ev->read.observations = lent;
+	}
+	r = reconcile_step(w->core, ev, &plan);
+	for (size_t i = 0; i < loan.n; i++)
+		free(loan.strings[i]);
+	free(lent);
+	if (r < 0) {
+		world_break(w, "memory", "a step gave %d", r);
+		return;
+	}
+	observer_plan(w->observer, ev, &plan);
+	carry_out(w, &plan);
+	check_deadline(w);
+}
+
+/* ---- settings ---- */
+
+static void wire(struct world_settings *s)
+{
+	for (uint32_t i = 0; i < s->n_scopes; i++) {
+		s->scopes[i].account = s->account_names[i];
+		s->scopes[i].region_id = s->region_names[i];
+	}
+	for (uint32_t i = 0; i < s->n_policies; i++)
+		s->policies[i].name = s->policy_names[i];
+	for (uint32_t i = 0; i < s->n_pins; i++) {
+		const struct world_pin *from = &s->pins[i];
+		struct pin *to = &s->core_pins[i];
+
+		*to = (struct pin){.name = from->name, .is_held = from->is_held};
+		to->match.glob[SELECTOR_NAME] = from->name_glob;
+		for (size_t t = 0; t < VERSION_TYPE_N; t++) {
+			to->version[t] = from->version[t] < 0 ? NULL : world_versions[from->version[t]];
+			to->policy[t] = from->version[t] < 0 ? POLICY_NONE : from->policy[t];
+		}
+	}
+	s->core = (struct settings){
+		.is_enforcing = s->is_enforcing,
+		.max_in_flight = s->max_in_flight,
+		.scopes = s->scopes,
+		.n_scopes = s->n_scopes,
+		.policies = s->policies,
+		.n_policies = s->n_policies,
+		.pins = s->core_pins,
+		.n_pins = s->n_pins,
+	};
+}
+
+void world_apply(struct world *w)
+{
+	struct world_settings *next = malloc(sizeof(*next)), *old = w->applied;
+	struct event ev = {.kind = EVENT_SETTINGS};
+
+	assert(next);
+	*next = w->draft;
+	wire(next);
+	w->applied = next;
+	ev.settings = &next->core;
+	world_step(w, &ev);
+	free(old);
+}
+
+/* Names only: a prefix with one star at its end, or the whole name. */
+uint32_t world_pin_of(const struct world_settings *s, const struct world_box *box)
+{
+	for (uint32_t i = 0; i < s->n_pins; i++) {
+		const char *glob = s->pins[i].name_glob;
+		size_t len = strlen(glob);
+
+		if (len > 0 && glob[len - 1] == '*' ? strncmp(glob, box->name, len - 1) == 0 : strcmp(glob, box->name) == 0)
+			return i;
+	}
+	return PIN_NONE;
+}
+
+static void set_account(const struct world *w, bool *flags, uint32_t scope, bool value)
+{
+	for (uint32_t i = 0; i < w->draft.n_scopes; i++)
+		if (strcmp(w->draft.account_names[i], w->draft.account_names[scope]) == 0)
+			flags[i] = value;
+}
+
+void world_set_account(struct world *w, uint32_t scope, bool is_usable)
+{
+	world_say(w, "credentials of %s %s", w->draft.account_names[scope], is_usable ? "work" : "are refused");
+	set_account(w, w->is_usable, scope, is_usable);
+}
+
+void world_tell_account(struct world *w, uint32_t scope, bool is_usable)
+{
+	struct event ev = {.kind = EVENT_ACCOUNT, .account = {.scope = scope, .is_usable = is_usable}};
+
+	world_set_account(w, scope, is_usable);
+	set_account(w, w->is_told_bad, scope, !is_usable);
+	world_step(w, &ev);
+}
+
+/* ---- devices ---- */
+
+struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_devices, int version, int dpi)
+{
+	struct world_box *box = &w->boxes[w->n_boxes];
+
+	assert(w->n_boxes < WORLD_BOXES);
+	*box = (struct world_box){.exists = true, .is_bound = true, .scope = scope, .n_devices = n_devices};
+	snprintf(box->id, sizeof(box->id), "sag-%02u", w->n_boxes);
+	snprintf(box->name, sizeof(box->name), "%s-%02u", w->n_boxes % 3 == 2 ? "depot" : "shop", w->n_boxes);
+	snprintf(box->model, sizeof(box->model), "sag-1000");
+	for (unsigned int i = 0; i < n_devices; i++) {
+		struct world_device *d = &box->devices[i];
+
+		*d = (struct world_device){.version = {version, dpi}, .is_online = true, .controller = HEALTH_NORMAL, .vpn = HEALTH_NORMAL};
+		snprintf(d->serial, sizeof(d->serial), "sn%02u%c", w->n_boxes, "ab"[i]);
+		if (n_devices == 2)
+			d->role = i == 0 ? HA_ROLE_ACTIVE : HA_ROLE_STANDBY;
+	}
+	w->n_boxes++;
+	return box;
+}
+
+struct world_box *world_find_box(struct world *w, const char *id)
+{
+	for (uint32_t i = 0; i < w->n_boxes; i++)
+		if (strcmp(w->boxes[i].id, id) == 0)
+			return &w->boxes[i];
+	return NULL;
+}
+
+struct world_device *world_find_device(struct world *w, const char *id, const char *serial)
+{
+	struct world_box *box = world_find_box(w, id);
+
+	for (unsigned int i = 0; box && i < box->n_devices; i++)
+		if (strcmp(box->devices[i].serial, serial) == 0)
+			return &box->devices[i];
+	return NULL;
+}
+
+/* Which box and device, so that a job finds it again wherever the serial number went. */
+static void name_device(struct world *w, const struct world_device *d, struct job *job)
+{
+	for (uint32_t i = 0; i < w->n_boxes; i++)
+		for (unsigned int k = 0; k < LIMIT_DEVICES; k++)
+			if (&w->boxes[i].devices[k] == d)
+				snprintf(job->id, sizeof(job->id), "%s", w->boxes[i].id);
+	snprintf(job->serial, sizeof(job->serial), "%s", d->serial);
+	job->upgrade_seq = d->upgrade_seq;
+}
+
+void world_start_upgrade(struct world *w, struct world_device *d, enum version_type type, int to, enum fate fate)
+{
+	int64_t takes = world_between(w, w->upgrade_min_ns, w->upgrade_max_ns) * (fate == FATE_SLOW ? 8 : 1);
+	struct job *job;
+
+	d->is_upgrading = true;
+	d->upgrade_seq++;
+	if (type == VERSION_TYPE_DEVICE) {
+		job = world_plan(w, w->now_ns + takes / 4, JOB_DEVICE_DROPS);
+		name_device(w, d, job);
+	}
+	job = world_plan(w, w->now_ns + takes, JOB_DEVICE_DONE);
+	name_device(w, d, job);
+	job->type = type;
+	job->version = to;
+	job->fate = fate;
+}
+
+static void device_done(struct world *w, const struct job *job, struct world_device *d)
+{
+	if (job->fate == FATE_STUCK) {
+		d->is_online = false;
+		world_say(w, "%s %s does not come back", job->id, d->serial);
+		return;
+	}
+	d->is_upgrading = false;
+	d->is_online = true;
+	if (job->fate != FATE_OLD)
+		d->version[job->type] = job->version + (job->fate == FATE_BEYOND && job->version + 1 < VERSION_RANKED);
+	if (job->fate == FATE_UNHEALTHY)
+		d->controller = HEALTH_ABNORMAL;
+	world_say(w, "%s %s is back on %s %s%s", job->id, d->serial, version_type_names[job->type],
+		  d->version[job->type] < 0 ? "none" : world_versions[d->version[job->type]],
+		  d->controller == HEALTH_NORMAL ? "" : ", unhealthy");
+}
+
+void world_external_change(struct world *w, struct world_box *box, unsigned int device, enum version_type type, int version)
+{
+	struct world_device *d = &box->devices[device];
+
+	world_say(w, "somebody else moves %s %s %s to %s", box->id, d->serial, version_type_names[type], world_versions[version]);
+	d->version[type] = version;
+	d->external_changes++;
+}
+
+void world_wall_jump(struct world *w, int64_t by_s)
+{
+	if (w->has_wall_jumps)
+		w->wall_offset_s += by_s;
+}
+
+/* ---- the run ---- */
+
+void world_plan_chaos(struct world *w, int64_t at_ns)
+{
+	world_plan(w, at_ns, JOB_CHAOS);
+}
+
+void world_script(struct world *w, int64_t at_ns, void (*script)(struct world *w, int arg), int arg)
+{
+	struct job *job = world_plan(w, at_ns, JOB_SCRIPT);
+
+	job->script = script;
+	job->arg = arg;
+}
+
+static void run_job(struct world *w, struct job *job)
+{
+	struct world_device *d;
+
+	if (shell_run(w, job))
+		return;
+	if (job->kind == JOB_CHAOS) {
+		w->hooks.chaos(w);
+		return;
+	}
+	if (job->kind == JOB_SCRIPT) {
+		job->script(w, job->arg);
+		return;
+	}
+	d = world_find_device(w, job->id, job->serial);
+	if (!d || d->upgrade_seq != job->upgrade_seq)
+		return;
+	if (job->kind == JOB_DEVICE_DONE)
+		device_done(w, job, d);
+	else
+		d->is_online = false;
+}
+
+/* Wakes the core, sometimes late, as a busy loop would. */
+static void tick(struct world *w, int64_t deadline)
+{
+	struct event ev = {.kind = EVENT_TICK};
+
+	w->now_ns = deadline > w->now_ns ? deadline : w->now_ns;
+	if (world_chance(w, w->faults.late_tick))
+		w->now_ns += world_between(w, 0, 2 * NS_PER_S);
+	world_step(w, &ev);
+}
+
+void world_run(struct world *w, int64_t until_ns)
+{
+	while (!w->failure) {
+		int64_t deadline = reconcile_deadline_ns(w->core), before = w->now_ns;
+		int64_t at = w->n_jobs ? w->jobs[0].at_ns : INT64_MAX;
+
+		if ((at < deadline ? at : deadline) >= until_ns)
+			break;
+		if (at <= deadline) {
+			struct job job = pop(w);
+
+			w->now_ns = at > w->now_ns ? at : w->now_ns;
+			run_job(w, &job);
+			world_job_free(&job);
+		} else {
+			tick(w, deadline);
+		}
+		w->burst = w->now_ns - before > NS_PER_MS ? 0 : w->burst + 1;
+		if (w->burst > 5000)
+			world_break(w, "rule 10", "5000 turns without a millisecond going by");
+	}
+	if (!w->failure && w->now_ns < until_ns)
+		w->now_ns = until_ns;
+}
+
+static bool is_settled_box(const struct world *w, const struct world_box *box)
+{
+	uint32_t pin = world_pin_of(&w->draft, box);
+
+	for (unsigned int i = 0; pin != PIN_NONE && i < box->n_devices; i++) {
+		for (size_t t = 0; t < VERSION_TYPE_N; t++) {
+			int want = w->draft.pins[pin].version[t], have = box->devices[i].version[t];
+
+			if (want >= 0 && have >= 0 && have < want)
+				return false;
+		}
+	}
+	return true;
+}
+
+bool world_settled(const struct world *w)
+{
+	for (uint32_t i = 0; i < w->n_boxes; i++)
+		if (w->boxes[i].exists && !is_settled_box(w, &w->boxes[i]))
+			return false;
+	return reconcile_in_flight(w->core) == 0;
+}

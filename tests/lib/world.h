@@ -1,0 +1,157 @@
+/*
+ * A model cloud in virtual time around the reconcile core.
+ *
+ * The world holds the truth (instances, devices, versions), does the shell's duties for the core (answers
+ * every LIST, FOLLOW, READ, STORE and UPGRADE exactly once, late, wrongly or not as the faults say) and
+ * hands every event and every plan to the observer, which checks the rules of the contract after each step.
+ * One seed gives one history, byte for byte; nothing here sleeps, and hours of fleet life take milliseconds.
+ *
+ * Strings that the core is given live only for that one step, in memory of their own: what it keeps by
+ * mistake is a use after free that AddressSanitizer sees.
+ */
+#pragma once
+
+#include "core/reconcile.h"
+#include <stdio.h>
+
+#define WORLD_BOXES 96
+#define WORLD_SCOPES 3
+#define WORLD_POLICIES 3
+#define WORLD_PINS 10
+#define WORLD_TEXT 40
+#define MINUTE (60 * NS_PER_S)
+#define HOUR (60 * MINUTE)
+
+/* All versions that this world knows, oldest first; an index above another is a newer version. */
+extern const char *const world_versions[];
+enum {
+	VERSION_FIRST = 0,
+	VERSION_NEWEST = 11,  /* what the calm at the end of a history pins */
+	VERSION_RANKED = 12,  /* from here on: cannot be compared with anything */
+	VERSION_COUNT = 14,
+	VERSION_ABSENT = -1, /* the device reports none */
+};
+int world_version_rank(const char *version); /* an index above, VERSION_ABSENT for "" or an unknown one */
+
+/* What becomes of an upgrade that the cloud took. */
+enum fate {
+	FATE_GOOD,
+	FATE_OLD,       /* comes back on the old version */
+	FATE_STUCK,     /* never comes back */
+	FATE_UNHEALTHY, /* comes back on the new version, and its controller stays abnormal */
+	FATE_BEYOND,    /* comes back on a version newer than asked for */
+	FATE_SLOW,      /* takes several deadlines */
+	FATE_N,
+};
+
+/* How often things go wrong, in 1/1000. */
+struct world_faults {
+	uint32_t read, listing, listing_miss, store, not_sent, late_tick;
+	uint32_t lost_request, lost_reply, throttled, refused, unknown_code;
+	uint32_t catalogue_gap;
+	uint32_t fate[FATE_N]; /* of FATE_OLD and up; the rest is good */
+	int64_t latency_ns;    /* at most, one way */
+};
+
+struct world_device {
+	char serial[WORLD_TEXT];
+	int version[VERSION_TYPE_N];
+	bool is_online;
+	enum ha_role role;
+	enum health controller, vpn;
+	bool is_upgrading;
+	uint64_t upgrade_seq; /* which upgrade; jobs of an earlier one are void */
+	unsigned int external_changes;
+	unsigned int deliveries; /* upgrade calls that reached the cloud */
+};
+
+struct world_box {
+	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT];
+	bool exists, is_bound;
+	uint32_t scope;
+	enum status status; /* of the contract; offline is told by the devices */
+	unsigned int n_devices;
+	struct world_device devices[LIMIT_DEVICES];
+};
+
+struct world_pin {
+	char name[WORLD_TEXT], name_glob[WORLD_TEXT];
+	int version[VERSION_TYPE_N]; /* VERSION_ABSENT: not pinned */
+	uint32_t policy[VERSION_TYPE_N];
+	bool is_held;
+};
+
+/* Settings as a value: edit `world.draft`, then world_apply() gives the core a copy of its own. */
+struct world_settings {
+	bool is_enforcing;
+	uint32_t max_in_flight, n_scopes, n_policies, n_pins;
+	struct scope scopes[WORLD_SCOPES];
+	struct policy policies[WORLD_POLICIES];
+	struct world_pin pins[WORLD_PINS];
+	char account_names[WORLD_SCOPES][WORLD_TEXT], region_names[WORLD_SCOPES][WORLD_TEXT], policy_names[WORLD_POLICIES][WORLD_TEXT];
+	struct pin core_pins[WORLD_PINS];
+	struct settings core;
+};
+
+struct observer;
+struct job;
+struct world;
+
+struct world_hooks {
+	void (*chaos)(struct world *w); /* runs when its time has come; plans the next one itself */
+};
+
+struct world {
+	uint64_t seed, rng, wall_rng;
+	int64_t now_ns, wall_offset_s;
+	bool has_wall_jumps; /* false: the jumps are drawn and not made */
+	struct reconcile *core;
+	struct observer *observer;
+	struct world_settings draft, *applied;
+	struct world_box boxes[WORLD_BOXES];
+	uint32_t n_boxes;
+	struct world_faults faults;
+	bool is_usable[WORLD_SCOPES];   /* the truth about the credentials of the scope's account */
+	bool is_told_bad[WORLD_SCOPES]; /* what the core was told of it */
+	bool is_down[WORLD_SCOPES];     /* the whole region fails */
+	int64_t upgrade_min_ns, upgrade_max_ns;
+	bool fresh_has_attributes;
+	struct job *jobs;
+	size_t n_jobs, jobs_size;
+	uint64_t job_seq, steps, burst;
+	uint64_t trace_hash;
+	FILE *trace; /* every line of the trace, or NULL */
+	bool hides_reads; /* … but LIST, FOLLOW and READ */
+	char ring[64][320];
+	uint64_t n_lines;
+	struct world_hooks hooks;
+	const char *failure; /* set by the first rule that broke; the run ends */
+	char failure_text[512];
+};
+
+void world_init(struct world *w, uint64_t seed);
+void world_deinit(struct world *w);
+
+/* Random numbers of the history: 0 to n - 1; true with n in a thousand; a time between two. */
+uint64_t world_draw(struct world *w, uint64_t n);
+bool world_chance(struct world *w, uint32_t permille);
+int64_t world_between(struct world *w, int64_t low_ns, int64_t high_ns);
+
+struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_devices, int version, int dpi);
+struct world_box *world_find_box(struct world *w, const char *id);
+struct world_device *world_find_device(struct world *w, const char *id, const char *serial);
+uint32_t world_pin_of(const struct world_settings *s, const struct world_box *box); /* the first that matches, or PIN_NONE */
+
+void world_apply(struct world *w);                               /* the draft becomes the settings */
+void world_set_account(struct world *w, uint32_t scope, bool is_usable);  /* … without a word to the core */
+void world_tell_account(struct world *w, uint32_t scope, bool is_usable);
+void world_external_change(struct world *w, struct world_box *box, unsigned int device, enum version_type type, int version);
+void world_wall_jump(struct world *w, int64_t by_s);
+void world_plan_chaos(struct world *w, int64_t at_ns);
+void world_script(struct world *w, int64_t at_ns, void (*script)(struct world *w, int arg), int arg);
+void world_run(struct world *w, int64_t until_ns);               /* ends early when a rule broke */
+bool world_settled(const struct world *w);                       /* every target that can be in sync is */
+
+__attribute__((format(printf, 2, 3))) void world_say(struct world *w, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void world_break(struct world *w, const char *rule, const char *format, ...);
+void world_report(const struct world *w, FILE *out);             /* what broke, and the last lines before it */

@@ -1,0 +1,63 @@
+/* What the parts of the world share: the queue of jobs, and the way into the core. */
+#pragma once
+
+#include "observer.h"
+#include "world.h"
+
+enum job_kind {
+	JOB_CHAOS,
+	JOB_SCRIPT,      /* a line of a scenario */
+	JOB_LIST_PAGE,   /* one page of a listing is read */
+	JOB_PART,        /* an event that points to nothing is delivered */
+	JOB_FOLLOW_READ,
+	JOB_ONE_READ,
+	JOB_OBSERVED,    /* a page of a complete listing, or an answer to FOLLOW or READ is delivered */
+	JOB_STORE_DONE,
+	JOB_CALL_LEAVES,
+	JOB_CALL_ARRIVES,
+	JOB_DEVICE_DROPS,
+	JOB_DEVICE_DONE,
+	JOB_KIND_N,
+};
+
+/* One instance as a read saw it, with text of its own. */
+struct snapshot {
+	struct observation o;
+	int64_t read_ns;
+	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT], serials[LIMIT_DEVICES][WORLD_TEXT];
+};
+
+struct reading {
+	size_t n, size;
+	struct snapshot *snapshots;
+};
+
+struct job {
+	int64_t at_ns;
+	uint64_t seq; /* ties: first planned, first done */
+	enum job_kind kind;
+	struct event ev; /* without what it points to */
+	uint32_t scope, page, total;
+	enum read_purpose purpose;
+	char id[WORLD_TEXT], serial[WORLD_TEXT];
+	enum version_type type;
+	int version;
+	enum fate fate;
+	uint64_t upgrade_seq;
+	int64_t started_ns, not_after_ns;
+	bool is_ok;
+	struct reading *reading; /* owned */
+	char (*ids)[WORLD_TEXT]; /* FOLLOW: owned */
+	uint32_t n_ids;
+	void (*script)(struct world *w, int arg);
+	int arg;
+};
+
+struct job *world_plan(struct world *w, int64_t at_ns, enum job_kind kind); /* valid until the next is planned */
+void world_job_free(struct job *job);
+void world_step(struct world *w, struct event *ev); /* into the core, and out to the shell's duties */
+
+/* shell.c: what is to be done for an action, and the jobs that came of it. */
+void shell_do(struct world *w, const struct action *a);
+bool shell_run(struct world *w, struct job *job); /* false: not a job of the shell */
+void world_start_upgrade(struct world *w, struct world_device *d, enum version_type type, int to, enum fate fate);
