@@ -66,7 +66,8 @@ policies = (
     retry: { attempts = 3; first = "2s"; max = "10s"; }; verify: { soak = "1s"; vpn = true; }; }
 );
 pins = (
-  { name = "all"; match: { id = "*"; }; device = "3.4.2"; policy = "demo"; }
+  { name = "depots"; match: { resource_group = "rg-depots"; }; device = "3.4.2"; dpi = "1.3.5"; policy = "demo"; },
+  { name = "shops";  match: { name = "shop-*"; }; device = "3.4.2"; policy = "demo"; }
 );
 CONFIG
 
@@ -105,7 +106,7 @@ sum_by() { # LABEL: adds up sagpin_targets by one label
 }
 progress() {
 	sum_by phase | awk -v t="$1" '
-		{ n[$1] = $2; all += $2 }
+		{ n[$1] = $2; if ($1 != "unmanaged") all += $2 }
 		END {
 			done = all ? n["in_sync"] * 40 / all : 0
 			bar = ""
@@ -135,14 +136,15 @@ done
 # ---- what is left, and why ----
 echo
 echo "Targets that are not in sync, and why:"
-sed -n 's/^sag_target_state{\(.*\)} 1$/\1/p' "$work/metrics" | grep -v 'phase="in_sync"' |
+sed -n 's/^sag_target_state{\(.*\)} 1$/\1/p' "$work/metrics" | grep -v -e 'phase="in_sync"' -e 'phase="unmanaged"' |
 	sed 's/.*instance_id="\([^"]*\)".*serial_number="\([^"]*\)".*version_type="\([^"]*\)".*phase="\([^"]*\)".*reason="\([^"]*\)".*/\1 \2 \3 \4 \5/' |
 	sort -k4,5 | awk 'BEGIN { f = "  %-26s %-22s %-7s %-10s %s\n"; printf f, "INSTANCE", "SERIAL NUMBER", "TYPE", "PHASE", "REASON" } { printf f, $1, $2, $3, $4, $5 }'
 echo
-sum_by phase | sort | awk '{ printf "  %-10s %d\n", $1, $2 }'
+sum_by phase | sort | awk '{ printf "  %-10s %d%s\n", $1, $2, $1 == "unmanaged" ? "  (no pin names their version type)" : "" }'
 awk '/^sagpin_upgrades_succeeded_total/ { n += $NF } /^sagpin_upgrades_started_total/ { s += $NF } END { printf "  %d upgrades started, %d verified\n", s, n }' "$work/metrics"
-calls=$(curl -sf --max-time 5 "${endpoint}_sim/upgrades" || true)
-[ -n "$calls" ] && printf '%s' "$calls" >"$work/upgrades.json"
+curl -sf --max-time 5 "${endpoint}_sim/state" |
+	sed -n 's/.*"upgrade_requests":\([0-9]*\).*"upgrades_overlapping":\([0-9]*\).*/  the cloud counted \1 upgrade calls, \2 of them while that instance was upgrading/p'
+echo
 if [ -n "$once" ]; then exit 0; fi
 echo
 echo "Serving until Ctrl-C."
