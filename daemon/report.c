@@ -65,7 +65,7 @@ static double wall_now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return (double)ts.tv_sec + (double)(ts.tv_nsec / NS_PER_MS) / 1000;
+	return (double)ts.tv_sec + (double)ts.tv_nsec / NS_PER_S;
 }
 
 /* ---- making every series at 0 ---- */

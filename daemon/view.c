@@ -375,7 +375,7 @@ static bool row_targets(const struct row *row)
 
 	if (!is_legal(phase, reason))
 		return false;
-	n /= REASON_N * PHASE_N;
+	n /= (uint64_t)REASON_N * PHASE_N;
 	scope_labels(row, (uint32_t)(n / VERSION_TYPE_N));
 	row->out->labels[2] = text(version_type_names[n % VERSION_TYPE_N]);
 	row->out->labels[3] = text(phase_names[phase]);

@@ -7,7 +7,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 build=$here/build-release
-once=
+once=''
 [ "${1:-}" = --once ] && once=1
 
 . "$here/packaging/packages.sh"
@@ -21,7 +21,7 @@ ninja -C "$build" daemon/sagpin tests/cloud/sagpin-simulator >"$here/build-relea
 rm -f "$here/build-release.log"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/sagpin-quickstart.XXXXXX")
-simulator= daemon=
+simulator='' daemon=''
 stop() {
 	trap '' INT TERM
 	for pid in $daemon $simulator; do
@@ -30,7 +30,7 @@ stop() {
 	for pid in $daemon $simulator; do
 		wait "$pid" 2>/dev/null || true
 	done
-	daemon= simulator=
+	daemon='' simulator=''
 }
 finish() {
 	stop

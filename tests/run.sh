@@ -91,7 +91,7 @@ if wanted clang; then
 	echo "== clang"
 	check "build with clang and sanitizers" build build-clang clang -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzing=true &&
 		for fuzzer in build-clang/tests/fuzz/fuzz_*; do
-			[ -x "$fuzzer" ] && [ -f "$fuzzer" ] || continue
+			if [ -d "$fuzzer" ] || [ ! -x "$fuzzer" ]; then continue; fi
 			corpus=tests/fuzz/corpus/$(basename "$fuzzer" | sed 's/^fuzz_//')
 			work=$(mktemp -d)
 			check "$(basename "$fuzzer") for 10 s" "$fuzzer" -max_total_time=10 -timeout=5 -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$logs/" "$work" "$corpus"

@@ -283,7 +283,7 @@ static int v3_add_headers(struct signed_request *out, const struct sign_key *key
 static int sign_v3(struct signer *s, const struct sign_key *key, const struct sign_request *req, const char *date,
 		   struct signed_request *out)
 {
-	struct sign_param params[SIGN_PARAMS_MAX];
+	struct sign_param params[SIGN_PARAMS_MAX] = { { 0 } };
 	struct text target = { .buf = out->target, .size = sizeof(out->target) };
 	if (req->n_params > 0)
 		memcpy(params, req->params, req->n_params * sizeof(*params));

@@ -235,7 +235,7 @@ struct serials {
  */
 static void read_serials(struct reader *rd, const cJSON *object, struct serials *ret_serials)
 {
-	const char *joined = reader_word(rd, object, "SerialNumber", LIMIT_DEVICES * (LIMIT_SERIAL_NUMBER + 8));
+	const char *joined = reader_word(rd, object, "SerialNumber", (size_t)LIMIT_DEVICES * (LIMIT_SERIAL_NUMBER + 8));
 	char *rest, *part;
 
 	ret_serials->n = 0;
@@ -387,7 +387,7 @@ static void order_devices(struct reader *rd, const struct serials *serials, cons
 	for (; n < serials->n; n++) {
 		o->devices[n] = (struct device_observation){ .serial_number = serials->of[n], .version = "" };
 		for (size_t i = 0; i < n_told; i++) {
-			if (is_taken[i] || strcmp(told[i].serial_number, serials->of[n]))
+			if (is_taken[i] || strcmp(told[i].serial_number, serials->of[n]) != 0)
 				continue;
 			is_taken[i] = true;
 			o->devices[n] = told[i];

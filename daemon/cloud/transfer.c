@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define CONNECT_TIMEOUT_MAX_MS 10000
-#define BODY_KEPT_BYTES (256 * 1024) /* a larger buffer is given back after the call */
+#define BODY_KEPT_BYTES ((size_t)256 * 1024) /* a larger buffer is given back after the call */
 #define DEFAULT_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 
 struct long_option {

@@ -15,17 +15,17 @@
 int vec_reserve(void *items, uint32_t n, uint32_t *cap, size_t item_bytes)
 {
 	uint32_t wanted = *cap ? *cap * 2 : 16;
-	void *grown;
+	void *old, *grown;
 
 	if (n < *cap)
 		return 0;
-	memcpy(&grown, items, sizeof(grown)); /* a pointer of any type */
-	grown = realloc(grown, wanted * item_bytes);
+	memcpy(&old, items, sizeof(old)); /* a pointer of any type */
+	grown = realloc(old, wanted * item_bytes);
 	if (!grown)
 		return -ENOMEM;
 	memcpy(items, &grown, sizeof(grown));
 	*cap = wanted;
-	return 0;
+	return 0; // cppcheck-suppress memleak ; its owner is *items now
 }
 
 void slab_init(struct slab *s, size_t item_bytes)
