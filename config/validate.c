@@ -6,6 +6,7 @@
  */
 #include "internal.h"
 #include "cloud/endpoint.h"
+#include "core/version.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -305,32 +306,12 @@ static void make_policies(struct validate *v)
 	v->config->settings.n_policies = n;
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* Can it be put in order? As core/version.h says: dotted numbers, perhaps "v" before, "-suffix" and "+build" behind. */
-static bool is_version(const char *text)
-{
-	text += *text == 'v' || *text == 'V';
-	do {
-		if (!is_digit(*text))
-			return false;
-		while (is_digit(*text))
-			text++;
-	} while (*text == '.' && *++text);
-	if (text[-1] == '.' || (*text && *text != '-' && *text != '+'))
-		return false;
-	return !*text || (text[1] && !strpbrk(text, " \t"));
-}
-
 static void check_version(struct validate *v, const struct raw_pin *p, const char *key, const struct raw_text *version)
 {
 	const char *text = version->text;
 	struct raw_title title;
 
-	if (!text || is_version(text))
+	if (!text || version_is_comparable(text))
 		return;
 	title = raw_title("pins", &p->head, &p->name);
 	if (text[0] == '@')

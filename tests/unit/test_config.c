@@ -162,6 +162,7 @@ static const struct {
 	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"1.0.\"; policy = \"p\";"), "is no version that can be compared"),
 	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"1.0-\"; policy = \"p\";"), "is no version that can be compared"),
 	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"1.0 \"; policy = \"p\";"), "is no version that can be compared"),
+	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"1.0-rc_1\"; policy = \"p\";"), "is no version that can be compared"),
 	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"" VERSION_64 "4\"; policy = \"p\";"), "is out of range; it goes from 1 to 64 bytes"),
 	ERROR_AT(BASE PIN("match: { serial = \"*\"; id = \"a\"; }; device = \"1\"; policy = \"p\";"), "pins[0].match.serial: unknown key"),
 	ERROR_AT(BASE PIN("match: { id = \"\"; }; device = \"1\"; policy = \"p\";"), "pins[0].match.id: \"\" is out of range"),
