@@ -19,18 +19,6 @@ struct pin_index {
 	uint32_t mask;
 };
 
-const char *const selector_key_names[SELECTOR_N] = {
-	[SELECTOR_ACCOUNT] = "account",
-	[SELECTOR_REGION] = "region",
-	[SELECTOR_ID] = "id",
-	[SELECTOR_SERIAL_NUMBER] = "serial_number",
-	[SELECTOR_NAME] = "name",
-	[SELECTOR_MODEL] = "model",
-	[SELECTOR_RESOURCE_GROUP] = "resource_group",
-	[SELECTOR_CCN] = "ccn",
-	[SELECTOR_CITY] = "city",
-};
-
 /* Keeps only the last star to come back to: what an earlier one could take, the last one can take, too. */
 bool glob_match(const char *glob, const char *text)
 {
