@@ -19,6 +19,11 @@ struct pin_index {
 	uint32_t mask;
 };
 
+bool glob_is_plain(const char *glob)
+{
+	return !strpbrk(glob, "*?");
+}
+
 /* Keeps only the last star to come back to: what an earlier one could take, the last one can take, too. */
 bool glob_match(const char *glob, const char *text)
 {
@@ -76,7 +81,7 @@ static const char *exact_id(const struct pin *pin)
 {
 	const char *id = pin->match.glob[SELECTOR_ID];
 
-	return id && !strpbrk(id, "*?") ? id : NULL;
+	return id && glob_is_plain(id) ? id : NULL;
 }
 
 static uint32_t hash_text(const char *text)
