@@ -5,6 +5,7 @@
  * first in the settings wins. The index borrows the settings and is never changed after it was made.
  */
 #include "pin.h"
+#include "hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -82,15 +83,6 @@ static const char *exact_id(const struct pin *pin)
 	const char *id = pin->match.glob[SELECTOR_ID];
 
 	return id && glob_is_plain(id) ? id : NULL;
-}
-
-static uint32_t hash_text(const char *text)
-{
-	uint32_t h = 2166136261u; /* FNV-1a */
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 16777619u;
-	return h ^ h >> 15;
 }
 
 /* The place of the id in the table: of its first pin, or the empty one where it would go. */
