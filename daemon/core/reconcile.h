@@ -134,6 +134,7 @@ enum intent_outcome {
 	INTENT_WITHDRAWN, /* never left: not stored, too old, not sent */
 	INTENT_OUTCOME_N,
 };
+extern const char *const intent_outcome_names[INTENT_OUTCOME_N]; /* "verified", … */
 
 enum oddity {
 	ODDITY_STATUS,    /* a status that the reference does not name */
