@@ -70,6 +70,3 @@ enum {
 int config_load(const char *path, struct config **ret_config, struct config_messages *ret_messages) __attribute__((warn_unused_result));
 struct config *config_free(struct config *c);
 void config_messages_deinit(struct config_messages *m);
-
-/* True for http(s)://127.x.y.z, [::1] and localhost: the only endpoints that enforce may act on until state is durable. */
-bool config_endpoint_is_loopback(const char *endpoint);

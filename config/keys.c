@@ -2,15 +2,14 @@
 #include "keys.h"
 
 #define DAY (INT64_C(86400) * NS_PER_S)
+#define WORDS(names) .words = names, .n_words = sizeof(names) / sizeof((names)[0])
 #define KEYS(items, type) { items, sizeof(items) / sizeof((items)[0]), sizeof(type) }
 
-static const char *const mode_words[] = { "observe", "enforce", NULL };
-static const char *const source_words[] = { [CREDENTIALS_ENV] = "env", [CREDENTIALS_FILE] = "file", [CREDENTIALS_SOURCE_N] = NULL };
-static const char *const signature_words[] = { [SIGN_V3] = "v3", [SIGN_V2] = "v2", [SIGN_METHOD_N] = NULL };
+static const char *const mode_names[] = { "observe", "enforce" };
 
 #define AT(member) offsetof(struct raw_account, member) - offsetof(struct raw_account, credentials)
 static const struct key credentials_items[] = {
-	{ "source", KEY_WORD, AT(credentials.source), .words = source_words, .is_required = true, .is_quiet = true },
+	{ "source", KEY_WORD, AT(credentials.source), WORDS(credentials_source_names), .is_required = true, .is_quiet = true },
 	{ "path", KEY_TEXT, AT(credentials.path), .min = 1, .max = CONFIG_PATH_MAX, .is_quiet = true },
 	{ "profile", KEY_TEXT, AT(credentials.profile), .min = 1, .max = 64, .is_quiet = true },
 };
@@ -35,7 +34,7 @@ static const struct key account_items[] = {
 	{ "credentials", KEY_GROUP, AT(credentials), .group = &credentials_keys, .is_required = true },
 	{ "regions", KEY_TEXTS, AT(regions), .min = 1, .max = CONFIG_REGION_MAX, .is_required = true },
 	{ "endpoint", KEY_TEXT, AT(endpoint), .min = 1, .max = 300, .is_quiet = true },
-	{ "signature", KEY_WORD, AT(signature), "v3", .words = signature_words },
+	{ "signature", KEY_WORD, AT(signature), "v3", WORDS(sign_method_names) },
 	{ "poll_interval", KEY_DURATION, AT(poll_interval), "1m", .min = 100 * NS_PER_MS, .max = 7 * DAY },
 	{ "dpi_poll_interval", KEY_DURATION, AT(dpi_poll_interval), "1h", .min = 100 * NS_PER_MS, .max = 30 * DAY },
 	{ "api", KEY_GROUP, AT(api), .group = &api_keys },
@@ -97,7 +96,7 @@ static const struct keys pin_keys = KEYS(pin_items, struct raw_pin);
 
 #define AT(member) offsetof(struct raw, member)
 static const struct key top_items[] = {
-	{ "mode", KEY_WORD, AT(mode), "observe", .words = mode_words, .is_main_only = true },
+	{ "mode", KEY_WORD, AT(mode), "observe", WORDS(mode_names), .is_main_only = true },
 	{ "max_in_flight", KEY_COUNT, AT(max_in_flight), "50", .min = 1, .max = 100000, .is_main_only = true },
 	{ "include_dir", KEY_TEXT, AT(include_dir), .min = 1, .max = CONFIG_PATH_MAX, .is_main_only = true },
 	{ "accounts", KEY_LIST, AT(accounts), .group = &account_keys },

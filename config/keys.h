@@ -26,7 +26,8 @@ struct key {
 	size_t offset;
 	const char *fallback; /* the default as text; NULL: none */
 	int64_t min, max;
-	const char *const *words; /* ends with NULL */
+	const char *const *words;
+	uint32_t n_words;
 	const struct keys *group;
 	bool is_required;
 	bool is_quiet;     /* its value may be a secret by mistake: never shown */

@@ -114,7 +114,7 @@ static enum take take_word(struct arena *arena, const struct key *key, const str
 	(void)arena;
 	if (v->kind != SCALAR_TEXT)
 		return TAKE_WRONG;
-	for (uint32_t i = 0; key->words[i]; i++) {
+	for (uint32_t i = 0; i < key->n_words; i++) {
 		if (strcmp(key->words[i], v->text) == 0) {
 			out->value = i;
 			return TAKE_OK;
@@ -231,7 +231,7 @@ static struct wanted show_wanted(const struct key *key)
 	struct wanted out;
 	size_t len = (size_t)snprintf(out.text, sizeof(out.text), "%s", types[key->type].wanted);
 
-	for (size_t i = 0; key->words && key->words[i]; i++)
+	for (uint32_t i = 0; i < key->n_words; i++)
 		len += (size_t)snprintf(out.text + len, sizeof(out.text) - len, "%s\"%s\"", i ? ", " : " ", key->words[i]);
 	return out;
 }

@@ -6,6 +6,7 @@
  * budget; beyond it a shadowed pin may go unnoticed, which costs a warning and nothing else.
  */
 #include "internal.h"
+#include "core/pin.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,11 +27,6 @@ struct shadow {
 static const struct selector *match_of(const struct shadow *s, uint32_t pin)
 {
 	return &s->settings->pins[pin].match;
-}
-
-static bool is_exact(const char *glob)
-{
-	return glob && !strpbrk(glob, "*?");
 }
 
 static bool is_same(const struct selector *a, const struct selector *b)
@@ -112,7 +108,7 @@ static void check_scopes(struct shadow *s, uint32_t pin)
 	for (uint32_t i = 0; i < s->settings->n_scopes; i++) {
 		const struct scope *scope = &s->settings->scopes[i];
 
-		if ((!account || !scope->account || glob_covers(account, scope->account)) && (!region || glob_covers(region, scope->region_id)))
+		if ((!account || !scope->account || glob_match(account, scope->account)) && (!region || glob_match(region, scope->region_id)))
 			return;
 	}
 	report_add(s->report, CONFIG_WARNING, raw->head.file, raw->match.head.line,
@@ -149,7 +145,7 @@ static void check_all(struct shadow *s, const bool *is_done)
 
 		if (is_done[i])
 			continue;
-		if (is_exact(id))
+		if (id && glob_is_plain(id))
 			s->by_id[s->n_by_id++] = (struct name_entry){ id, i };
 		else
 			s->wild[s->n_wild++] = i;

@@ -5,6 +5,8 @@
  * not missed.
  */
 #include "internal.h"
+#include "cloud/endpoint.h"
+#include "core/version.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -107,32 +109,42 @@ static void check_credentials(struct validate *v, const struct raw_account *a, c
 			      title, i ? "profile" : "path");
 }
 
+/* False with an error to show, which is empty without memory: then all ends soon. */
+static bool parse_endpoint(struct validate *v, const char *text, struct endpoint *ret_endpoint, struct error *ret_error)
+{
+	int r = endpoint_parse(text, ret_endpoint, ret_error);
+
+	if (r < 0)
+		ret_error->text[0] = '\0';
+	v->report->is_without_memory |= r < 0;
+	return r == 0;
+}
+
 static void check_proxy(struct validate *v, const struct raw_account *a, const char *title)
 {
-	const char *text = a->api.proxy.text;
-	struct config_endpoint proxy;
+	struct endpoint proxy;
 	struct error error;
 
-	if (text && !config_endpoint_parse(text, &proxy, &error))
+	if (a->api.proxy.text && !parse_endpoint(v, a->api.proxy.text, &proxy, &error))
 		ERROR(v, &a->head, a->api.proxy.line, "%s: api.proxy %s (a proxy that needs a password can be set in the environment, as https_proxy)",
 		      title, error.text);
 }
 
 static const char *check_endpoint(struct validate *v, const struct raw_account *a, const char *title, bool *ret_is_loopback)
 {
-	struct config_endpoint endpoint = { .url = "" };
+	struct endpoint endpoint;
 	struct error error;
 	char *url;
 
 	*ret_is_loopback = a->endpoint.line != 0; /* after an error that one is enough */
 	if (!a->endpoint.text)
 		return NULL;
-	if (!config_endpoint_parse(a->endpoint.text, &endpoint, &error)) {
+	if (!parse_endpoint(v, a->endpoint.text, &endpoint, &error)) {
 		ERROR(v, &a->head, a->endpoint.line, "%s: endpoint %s", title, error.text);
 		return NULL;
 	}
 	*ret_is_loopback = endpoint.is_loopback;
-	if (!endpoint.is_tls && !endpoint.is_loopback)
+	if (!endpoint.is_https && !endpoint.is_loopback)
 		ERROR(v, &a->head, a->endpoint.line, "%s: endpoint %s would send signed requests in the clear; use https:// (http:// is for loopback only)",
 		      title, endpoint.url);
 	url = arena_text(&v->raw->arena, endpoint.url, strlen(endpoint.url));
@@ -169,7 +181,7 @@ static void check_regions(struct validate *v, const struct raw_account *a, const
 				ERROR(v, &a->head, region->line, "%s: regions names \"%s\" twice; remove one", title, region->text);
 		for (size_t j = 0; j < n_known; j++)
 			is_known |= strcmp(known[j], region->text) == 0;
-		if (strchr(region->text, '.') || !endpoint_is_host(region->text, strlen(region->text))) {
+		if (!endpoint_is_label(region->text, strlen(region->text))) {
 			ERROR(v, &a->head, region->line, "%s: \"%s\" cannot be a region; ids are letters, digits and hyphens, as in \"cn-shanghai\"",
 			      title, region->text);
 		} else if (!is_known) {
@@ -294,32 +306,12 @@ static void make_policies(struct validate *v)
 	v->config->settings.n_policies = n;
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* Can it be put in order? As core/version.h says: dotted numbers, perhaps "v" before, "-suffix" and "+build" behind. */
-static bool is_version(const char *text)
-{
-	text += *text == 'v' || *text == 'V';
-	do {
-		if (!is_digit(*text))
-			return false;
-		while (is_digit(*text))
-			text++;
-	} while (*text == '.' && *++text);
-	if (text[-1] == '.' || (*text && *text != '-' && *text != '+'))
-		return false;
-	return !*text || (text[1] && !strpbrk(text, " \t"));
-}
-
 static void check_version(struct validate *v, const struct raw_pin *p, const char *key, const struct raw_text *version)
 {
 	const char *text = version->text;
 	struct raw_title title;
 
-	if (!text || is_version(text))
+	if (!text || version_is_comparable(text))
 		return;
 	title = raw_title("pins", &p->head, &p->name);
 	if (text[0] == '@')

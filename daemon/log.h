@@ -30,7 +30,6 @@ struct log_field {
 	const char *key;
 	const char *value; /* NULL or "": the field is left out */
 };
-#define LOG_FIELDS_MAX 20
 
 /* Process-wide, set once in main before the first line. */
 void log_setup(enum log_level level, enum log_format format, int fd);

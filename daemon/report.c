@@ -208,11 +208,6 @@ static const char *const oddity_messages[ODDITY_N] = {
 	[ODDITY_VERSION] = "reported and pinned version cannot be compared; check the pin",
 };
 
-static const char *const outcome_names[INTENT_OUTCOME_N] = {
-	[INTENT_VERIFIED] = "verified", [INTENT_REFUSED] = "refused", [INTENT_FAILED] = "failed",
-	[INTENT_NO_EFFECT] = "no_effect", [INTENT_GONE] = "gone", [INTENT_WITHDRAWN] = "withdrawn",
-};
-
 /* How loud a phase is: what an operator must see, what is news, what is only noise in a large fleet. */
 static enum log_level phase_level(const struct action *a)
 {
@@ -247,7 +242,7 @@ static void tell(const struct report *x, enum log_level level, const char *messa
 		 { "version_type", has_target ? version_type_names[target.version_type] : "" },
 		 { "phase", has_phase ? phase_names[a->phase] : "" }, { "reason", a->reason != REASON_NONE ? reason_names[a->reason] : "" },
 		 { "old_phase", has_phase ? phase_names[a->old_phase] : "" },
-		 { "outcome", a->kind == ACTION_TELL_SETTLED ? outcome_names[a->outcome] : "" }, { "from", a->from }, { "to", a->to },
+		 { "outcome", a->kind == ACTION_TELL_SETTLED ? intent_outcome_names[a->outcome] : "" }, { "from", a->from }, { "to", a->to },
 		 { "status", a->kind == ACTION_TELL_ODD && a->oddity == ODDITY_STATUS ? instance.status_text : "" },
 		 { "reported", has_target && has_phase ? target.reported : "" }, { "desired", has_target && has_phase ? target.desired : "" },
 		 { "code", code }, { "request_id", request_id });

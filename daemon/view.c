@@ -5,6 +5,7 @@
  * its rows are, and the function that fills one.
  */
 #include "view.h"
+#include "core/hash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -58,13 +59,6 @@ static struct expose_text text(const char *s)
 
 /* ---- totals ---- */
 
-static uint32_t hash_text(uint32_t hash, const char *s)
-{
-	for (; *s; s++)
-		hash = (hash ^ (unsigned char)*s) * UINT32_C(16777619);
-	return hash;
-}
-
 static int grow_versions(struct totals *t)
 {
 	size_t size = t->size_versions ? 2 * t->size_versions : 64;
@@ -94,12 +88,12 @@ static int grow_versions(struct totals *t)
 static int count_version(struct totals *t, const struct target_view *target, const char *model)
 {
 	char short_model[sizeof(t->versions->model)];
-	uint32_t hash = hash_text(UINT32_C(2166136261) ^ target->scope ^ ((uint32_t)target->version_type << 16), target->reported);
+	uint32_t hash = hash_add(HASH_START ^ target->scope ^ ((uint32_t)target->version_type << 16), target->reported);
 	struct version_cell *cell;
 	size_t at;
 
 	snprintf(short_model, sizeof(short_model), "%s", model);
-	hash = hash_text(hash, short_model);
+	hash = hash_add(hash, short_model);
 	if (t->n_versions == t->size_versions && grow_versions(t) < 0)
 		return -ENOMEM;
 	for (at = hash & (t->size_index - 1); t->version_index[at]; at = (at + 1) & (t->size_index - 1)) {

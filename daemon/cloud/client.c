@@ -568,11 +568,17 @@ static int check_scope(const struct client_scope *settings, uint32_t i, struct e
 static int init_scope(struct client *c, uint32_t i, struct error *ret_error)
 {
 	struct scope_state *s = &c->scopes[i];
+	struct error why;
 	int r = check_scope(s->settings, i, ret_error);
-	if (r == 0)
-		r = endpoint_parse(s->settings->endpoint, &s->endpoint, ret_error);
-	if (r != 0)
-		return r == ENDPOINT_E_INVALID ? -EINVAL : r;
+	if (r < 0)
+		return r;
+	r = endpoint_parse(s->settings->endpoint, &s->endpoint, &why);
+	if (r == ENDPOINT_E_INVALID) {
+		snprintf(ret_error->text, sizeof(ret_error->text), "scope %u: endpoint %.400s", i, why.text);
+		return -EINVAL;
+	}
+	if (r < 0)
+		return r;
 	limiter_init(&s->limiter, s->settings->calls_per_second, s->settings->burst, 0);
 	for (int kind = 0; kind < 2; kind++) {
 		struct transfer *t;

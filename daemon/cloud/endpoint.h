@@ -1,5 +1,5 @@
 /*
- * One endpoint: the setting, taken apart once. Private to cloud/. Pure.
+ * One endpoint: the setting, taken apart once. Also for a proxy, and for what config/ checks. Pure.
  */
 #pragma once
 
@@ -11,12 +11,14 @@ struct endpoint {
 	char url[320];  /* "https://host[:port]/", in lower case: also its name in messages */
 	char host[280]; /* as the Host header says it and V3 signs it: with the port when it is not the default */
 	bool is_https;
-	bool is_loopback;
+	bool is_loopback; /* localhost, 127.x.y.z or [::1], and nothing that a name server could answer for */
 };
 
 enum {
 	ENDPOINT_OK = 0,
-	ENDPOINT_E_INVALID = 1, /* ret_error says what it must look like */
+	ENDPOINT_E_INVALID = 1, /* ret_error says what is wrong, to stand behind "endpoint ", without the text itself */
 };
 /* Scheme, host and at most a port and a "/". 0, ENDPOINT_E_INVALID or -ENOMEM. */
 int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct error *ret_error) __attribute__((warn_unused_result));
+/* A part of a host name between two dots: 1 to 63 letters, digits and inner hyphens. */
+bool endpoint_is_label(const char *text, size_t len);

@@ -11,6 +11,7 @@
  * Each page is kept as one block: fixed records, then the text of all. A set of ids by place finds duplicates.
  */
 #include "listing.h"
+#include "core/hash.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -222,23 +223,13 @@ static const char *id_at(const struct listing *l, uint32_t place)
 	return block_text(b) + b->records[place % l->page_size].text;
 }
 
-/* FNV-1a: the ids are the cloud's, not an attacker's. */
-static uint32_t hash(const char *id)
-{
-	uint32_t h = UINT32_C(2166136261);
-
-	for (; *id; id++)
-		h = (h ^ (uint8_t)*id) * UINT32_C(16777619);
-	return h ^ h >> 15;
-}
-
 /* False when the id stands somewhere already. The table is never more than half full. */
 static bool put(struct listing *l, uint32_t place)
 {
 	const char *id = id_at(l, place);
 	uint32_t slot;
 
-	for (slot = hash(id) & l->mask; l->ids[slot]; slot = (slot + 1) & l->mask)
+	for (slot = hash_text(id) & l->mask; l->ids[slot]; slot = (slot + 1) & l->mask)
 		if (!strcmp(id_at(l, l->ids[slot] - 1), id))
 			return false;
 	l->ids[slot] = place + 1;

@@ -5,6 +5,7 @@
  * first in the settings wins. The index borrows the settings and is never changed after it was made.
  */
 #include "pin.h"
+#include "hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,17 +20,10 @@ struct pin_index {
 	uint32_t mask;
 };
 
-const char *const selector_key_names[SELECTOR_N] = {
-	[SELECTOR_ACCOUNT] = "account",
-	[SELECTOR_REGION] = "region",
-	[SELECTOR_ID] = "id",
-	[SELECTOR_SERIAL_NUMBER] = "serial_number",
-	[SELECTOR_NAME] = "name",
-	[SELECTOR_MODEL] = "model",
-	[SELECTOR_RESOURCE_GROUP] = "resource_group",
-	[SELECTOR_CCN] = "ccn",
-	[SELECTOR_CITY] = "city",
-};
+bool glob_is_plain(const char *glob)
+{
+	return !strpbrk(glob, "*?");
+}
 
 /* Keeps only the last star to come back to: what an earlier one could take, the last one can take, too. */
 bool glob_match(const char *glob, const char *text)
@@ -88,16 +82,7 @@ static const char *exact_id(const struct pin *pin)
 {
 	const char *id = pin->match.glob[SELECTOR_ID];
 
-	return id && !strpbrk(id, "*?") ? id : NULL;
-}
-
-static uint32_t hash_text(const char *text)
-{
-	uint32_t h = 2166136261u; /* FNV-1a */
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 16777619u;
-	return h ^ h >> 15;
+	return id && glob_is_plain(id) ? id : NULL;
 }
 
 /* The place of the id in the table: of its first pin, or the empty one where it would go. */

@@ -14,7 +14,8 @@ struct pin_subject {
 	const char *serial_numbers[LIMIT_DEVICES];
 };
 
-bool glob_match(const char *glob, const char *text);            /* linear time in the product of lengths, no recursion */
+bool glob_is_plain(const char *glob); /* matches its own text and nothing else */
+bool glob_match(const char *glob, const char *text); /* linear time in the product of lengths, no recursion */
 bool selector_match(const struct selector *s, const struct pin_subject *subject);
 
 struct pin_index;

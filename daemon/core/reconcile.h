@@ -134,6 +134,7 @@ enum intent_outcome {
 	INTENT_WITHDRAWN, /* never left: not stored, too old, not sent */
 	INTENT_OUTCOME_N,
 };
+extern const char *const intent_outcome_names[INTENT_OUTCOME_N]; /* "verified", … */
 
 enum oddity {
 	ODDITY_STATUS,    /* a status that the reference does not name */
@@ -251,8 +252,6 @@ struct policy_view {
 };
 bool reconcile_policy(const struct reconcile *r, uint32_t policy, struct policy_view *ret_view);
 uint32_t reconcile_in_flight(const struct reconcile *r);
-/* True once every scope was listed completely at least once. */
-bool reconcile_is_primed(const struct reconcile *r);
 
 /* One line of trace for an action, deterministic, without newline: the golden of simulations. Returns its length. */
 size_t reconcile_trace(const struct reconcile *r, const struct action *a, char *buf, size_t size);

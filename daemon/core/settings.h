@@ -8,7 +8,7 @@
 
 #include "model.h"
 
-/* What a selector can look at; names in selector_key_names, as the configuration spells them. */
+/* What a selector can look at. */
 enum selector_key {
 	SELECTOR_ACCOUNT,
 	SELECTOR_REGION,
@@ -21,7 +21,6 @@ enum selector_key {
 	SELECTOR_CITY,
 	SELECTOR_N,
 };
-extern const char *const selector_key_names[SELECTOR_N];
 
 /* All given globs must match; NULL is not given. `*` is any run, `?` one character, no classes, no escapes. */
 struct selector {

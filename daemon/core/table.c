@@ -99,17 +99,6 @@ void slab_unhold(struct slab *s)
 		s->n_free = s->n_freed;
 }
 
-uint32_t hash_text(const char *text)
-{
-	uint32_t h = 2166136261u; /* FNV-1a, then mixed: the table takes the low bits */
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 16777619u;
-	h ^= h >> 16;
-	h *= 0x7feb352du;
-	return h ^ h >> 15;
-}
-
 void map_deinit(struct map *m)
 {
 	free(m->entries);

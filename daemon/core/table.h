@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "hash.h"
 #include "model.h"
 
 #define MUST_CHECK __attribute__((warn_unused_result))
@@ -39,7 +40,6 @@ struct map {
 	struct map_entry *entries;
 	uint32_t n, mask;
 };
-uint32_t hash_text(const char *text);
 void map_deinit(struct map *m);
 int map_insert(struct map *m, uint32_t hash, uint32_t slot) MUST_CHECK;
 void map_remove(struct map *m, uint32_t hash, uint32_t slot);

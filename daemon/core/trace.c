@@ -8,6 +8,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+const char *const intent_outcome_names[INTENT_OUTCOME_N] = {
+	[INTENT_VERIFIED] = "verified",
+	[INTENT_REFUSED] = "refused",
+	[INTENT_FAILED] = "failed",
+	[INTENT_NO_EFFECT] = "no_effect",
+	[INTENT_GONE] = "gone",
+	[INTENT_WITHDRAWN] = "withdrawn",
+};
+
 static const char *const kind_names[ACTION_KIND_N] = {
 	[ACTION_LIST] = "list",
 	[ACTION_FOLLOW] = "follow",
@@ -24,7 +33,6 @@ static const char *const kind_names[ACTION_KIND_N] = {
 	[ACTION_TELL_ACCOUNT] = "account",
 };
 static const char *const purpose_names[READ_PURPOSE_N] = { "fresh", "verify", "dpi", "catalogue" };
-static const char *const outcome_names[INTENT_OUTCOME_N] = { "verified", "refused", "failed", "no_effect", "gone", "withdrawn" };
 static const char *const oddity_names[ODDITY_N] = { "status", "no_serial", "duplicate", "version" };
 
 struct line {
@@ -81,7 +89,7 @@ size_t reconcile_trace(const struct reconcile *r, const struct action *a, char *
 		line_add(&l, " %s/%s->%s/%s", phase_names[a->old_phase], reason_names[a->old_reason], phase_names[a->phase],
 			 reason_names[a->reason]);
 	if (a->kind == ACTION_TELL_SETTLED)
-		line_add(&l, " %s/%s", outcome_names[a->outcome], reason_names[a->reason]);
+		line_add(&l, " %s/%s", intent_outcome_names[a->outcome], reason_names[a->reason]);
 	if (a->kind == ACTION_TELL_ACCOUNT)
 		line_add(&l, " %s", a->is_paused ? "paused" : "goes_on");
 	if (a->ticket)

@@ -10,7 +10,6 @@
  */
 #include "version.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -144,6 +143,13 @@ static int compare_suffixes(struct span a, struct span b)
 			return c;
 	}
 	return (a.at < a.end) - (b.at < b.end);
+}
+
+bool version_is_comparable(const char *text)
+{
+	struct parsed ignored;
+
+	return version_parse(text, &ignored);
 }
 
 enum version_order version_compare(const char *a, const char *b)

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 enum version_order {
 	VERSION_ORDER_OLDER, /* a is older than b */
 	VERSION_ORDER_SAME,
@@ -15,4 +17,6 @@ enum version_order {
 	VERSION_ORDER_INCOMPARABLE,
 };
 
+/* Has it a place in that order? */
+bool version_is_comparable(const char *text);
 enum version_order version_compare(const char *a, const char *b);

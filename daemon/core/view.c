@@ -186,11 +186,3 @@ uint32_t reconcile_in_flight(const struct reconcile *r)
 {
 	return r->in_flight;
 }
-
-bool reconcile_is_primed(const struct reconcile *r)
-{
-	for (uint32_t i = 0; i < r->n_scopes; i++)
-		if (r->scopes[i]->first_complete_ns == NEVER)
-			return false;
-	return r->settings != NULL;
-}

@@ -26,10 +26,11 @@
 
 static char *read_vectors(void)
 {
-	const char *path = getenv("VECTORS");
-	FILE *stream = path == NULL ? NULL : fopen(path, "re");
-	char *data = calloc(1, 1 << 20);
+	char *data = calloc(1, 1 << 20), path[4096];
+	FILE *stream;
 
+	snprintf(path, sizeof(path), "%s/signature-vectors.json", getenv("TEST_DATA"));
+	stream = fopen(path, "re");
 	assert_non_null(stream);
 	assert_non_null(data);
 	assert_true(fread(data, 1, (1 << 20) - 1, stream) > 0);

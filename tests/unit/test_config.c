@@ -162,6 +162,7 @@ static const struct {
 	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"1.0.\"; policy = \"p\";"), "is no version that can be compared"),
 	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"1.0-\"; policy = \"p\";"), "is no version that can be compared"),
 	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"1.0 \"; policy = \"p\";"), "is no version that can be compared"),
+	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"1.0-rc_1\"; policy = \"p\";"), "is no version that can be compared"),
 	ERROR_AT(BASE PIN("match: { id = \"*\"; }; device = \"" VERSION_64 "4\"; policy = \"p\";"), "is out of range; it goes from 1 to 64 bytes"),
 	ERROR_AT(BASE PIN("match: { serial = \"*\"; id = \"a\"; }; device = \"1\"; policy = \"p\";"), "pins[0].match.serial: unknown key"),
 	ERROR_AT(BASE PIN("match: { id = \"\"; }; device = \"1\"; policy = \"p\";"), "pins[0].match.id: \"\" is out of range"),
@@ -225,6 +226,8 @@ static const char *const accepted[] = {
 	API("endpoint = \"https://sag.example:8443\";"),
 	"accounts = ( { name = \"a\"; credentials: { source = \"env\"; }; regions = [ \"lab-1\" ]; endpoint = \"https://sag.lab\"; } );",
 	"mode = \"enforce\";\n" API("endpoint = \"http://127.0.0.1:8080/\";"),
+	"accounts = ( { name = \"a*\"; credentials: { source = \"env\"; }; regions = [ \"cn-shanghai\" ]; } );\n"
+	"policies = ( { name = \"p\"; windows = [ \"always\" ]; } );\n" PIN("match: { account = \"a?\"; }; device = \"1\"; policy = \"p\";"),
 	/* in the other order nothing is hidden */
 	BASE "pins = ( { name = \"x\"; match: { id = \"b\"; }; device = \"1\"; policy = \"p\"; },\n{ name = \"y\"; match: { id = \"*\"; }; device = \"2\"; policy = \"p\"; } );",
 	BASE "pins = ( { name = \"x\"; match: { id = \"a\"; name = \"n\"; }; device = \"1\"; policy = \"p\"; },\n{ name = \"y\"; match: { id = \"a\"; }; device = \"2\"; policy = \"p\"; } );",

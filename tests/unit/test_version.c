@@ -63,11 +63,16 @@ static void test_same(void **state)
 static void test_malformed(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++)
+	for (size_t i = 0; i < N_ASCENDING; i++)
+		assert_true(version_is_comparable(ascending[i]));
+	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
+		if (version_is_comparable(malformed[i]))
+			fail_msg("\"%s\" has a place in the order", malformed[i]);
 		for (size_t j = 0; j < N_ASCENDING; j++)
 			if (version_compare(malformed[i], ascending[j]) != VERSION_ORDER_INCOMPARABLE ||
 			    version_compare(ascending[j], malformed[i]) != VERSION_ORDER_INCOMPARABLE)
 				fail_msg("\"%s\" and %s", malformed[i], ascending[j]);
+	}
 }
 
 int main(void)
