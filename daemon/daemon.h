@@ -1,0 +1,56 @@
+/*
+ * The running daemon: the parts and how they hang together.
+ *
+ *   client -> dispatch (replies become events) -> daemon_step -> core -> plan
+ *   plan -> report (metrics, log lines) and dispatch (calls) -> client
+ *
+ * loop.c owns the time and the one wait point; dispatch.c turns actions into calls and replies into events;
+ * report.c tells; view.c renders the live table for a scrape. Only these four see all parts.
+ */
+#pragma once
+
+#include "cloud/client.h"
+#include "cloud/listing.h"
+#include "config.h"
+#include "core/reconcile.h"
+#include "expose.h"
+#include "registry.h"
+#include "web/web.h"
+
+struct dispatch;
+struct report;
+struct view;
+
+struct daemon {
+	const struct config *config;
+	struct credentials *credentials; /* of each account */
+	struct reconcile *core;
+	struct client *client;
+	struct web *web;
+	struct registry *registry;
+	struct dispatch *dispatch;
+	struct report *report;
+	struct view *view;
+	int64_t now_ns; /* boot-time clock, set once per turn */
+	int64_t wall_s;
+	bool is_stopping;
+	const char *request_id; /* of the reply that is being handled, "" outside of one; for the log */
+	const char *code;
+	int error; /* a fatal error inside a callback, negative errno */
+};
+
+struct daemon_options {
+	const struct config *config;
+	const char *const *listen_addresses;
+	size_t n_listen_addresses;
+	bool has_target_metrics; /* --metrics.targets=full */
+};
+
+/* Runs until SIGTERM or SIGINT. 0, or negative errno after the reason was logged. */
+int daemon_run(const struct daemon_options *options) __attribute__((warn_unused_result));
+
+/*
+ * Steps the core with one event (its times are set here), tells and carries out the plan, then all answers
+ * that were due at once. Not to be called from inside itself.
+ */
+int daemon_step(struct daemon *d, struct event *ev) __attribute__((warn_unused_result));

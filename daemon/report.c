@@ -1,0 +1,459 @@
+/*
+ * What happened, told.
+ *
+ * Each decision of the core is one log line with the same fields in the same order, and a metric where the catalogue
+ * has one. Series are made here at start-up and kept as handles in flat arrays indexed by scope, type, policy and so
+ * on: counting is one addition.
+ */
+#include "report.h"
+
+#include "cloud/errors.h"
+#include "log.h"
+#include "process.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "version_info.h"
+
+#define CODE_LABELS_MAX 32 /* the ten documented codes and "other" */
+
+/* The reasons that an upgrade can fail or be refused with: label values of sagpin_upgrades_failed_total. */
+static const enum reason failed_reasons[] = {
+	REASON_DEADLINE, REASON_UNHEALTHY, REASON_REJECTED, REASON_RETRIES, REASON_IN_ARREARS, REASON_NOT_ACTIVATED,
+	REASON_NOT_BOUND, REASON_INVALID_INSTANCE, REASON_FORBIDDEN, REASON_VERSION_TOO_OLD,
+};
+#define N_FAILED_REASONS (sizeof(failed_reasons) / sizeof(failed_reasons[0]))
+
+/* One policy, version type and scope. */
+struct upgrade_series {
+	struct series *started, *succeeded, *failed[N_FAILED_REASONS];
+};
+
+struct scope_series {
+	struct series *requests[API_ACTION_N];
+	struct series *errors[API_ACTION_N][ERROR_CLASS_N];
+	struct series *upgrade_errors[CODE_LABELS_MAX];
+	struct series *external_changes[VERSION_TYPE_N];
+	struct series *up, *last_success, *duration;
+	bool is_failing[API_ACTION_N]; /* told, and not told as recovered */
+	enum { LISTING_NEVER, LISTING_GOOD, LISTING_BAD } listing; /* as it was last told */
+};
+
+struct report {
+	struct daemon *d;
+	struct scope_series *scopes;
+	struct upgrade_series *upgrades; /* scope x version type x policy */
+	struct series *request_duration[API_ACTION_N];
+	struct series **credentials_valid; /* of each account */
+	struct series *upgrade_duration, *steps, *step_duration, *stall, *heartbeat, *in_flight;
+	struct series *messages[LOG_LEVEL_N];
+};
+
+static const struct settings *settings_of(const struct report *x)
+{
+	return &x->d->config->settings;
+}
+
+static double wall_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec + (double)(ts.tv_nsec / NS_PER_MS) / 1000;
+}
+
+/* ---- making every series at 0 ---- */
+
+/* Makes a series; `x->d->error` remembers when memory ran out, so that the many calls need not check. */
+static struct series *make(struct report *x, enum metric_id id, const char *const *labels)
+{
+	struct series *s = registry_series(x->d->registry, id, labels);
+
+	if (!s)
+		x->d->error = -ENOMEM;
+	return s;
+}
+
+#define MAKE(x, id, ...) make(x, id, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void make_scope(struct report *x, uint32_t scope)
+{
+	struct scope_series *s = &x->scopes[scope];
+	const char *account = settings_of(x)->scopes[scope].account;
+	const char *region = settings_of(x)->scopes[scope].region_id;
+	size_t n = 0;
+
+	for (int a = 0; a < API_ACTION_N; a++) {
+		s->requests[a] = MAKE(x, METRIC_API_REQUESTS, account, region, api_action_names[a]);
+		for (int c = ERROR_CLASS_NONE + 1; c < ERROR_CLASS_N; c++)
+			s->errors[a][c] = MAKE(x, METRIC_API_ERRORS, account, region, api_action_names[a], error_class_names[c]);
+	}
+	for (size_t i = 0; i < error_codes_n && n < CODE_LABELS_MAX - 1; i++)
+		if (error_codes[i].is_documented)
+			s->upgrade_errors[n++] = MAKE(x, METRIC_UPGRADE_ERRORS, account, region, error_codes[i].code);
+	s->upgrade_errors[n] = MAKE(x, METRIC_UPGRADE_ERRORS, account, region, "other");
+	for (int t = 0; t < VERSION_TYPE_N; t++)
+		s->external_changes[t] = MAKE(x, METRIC_EXTERNAL_VERSION_CHANGES, account, region, version_type_names[t]);
+	s->up = MAKE(x, METRIC_UP, account, region);
+	s->last_success = MAKE(x, METRIC_INVENTORY_LAST_SUCCESS, account, region);
+	s->duration = MAKE(x, METRIC_INVENTORY_DURATION, account, region);
+}
+
+static struct upgrade_series *upgrade_series(const struct report *x, uint32_t scope, enum version_type type, uint32_t policy)
+{
+	if (policy >= settings_of(x)->n_policies)
+		return NULL;
+	return &x->upgrades[((size_t)scope * VERSION_TYPE_N + type) * settings_of(x)->n_policies + policy];
+}
+
+static void make_upgrades(struct report *x, uint32_t scope, enum version_type type, uint32_t policy)
+{
+	struct upgrade_series *s = upgrade_series(x, scope, type, policy);
+	const char *account = settings_of(x)->scopes[scope].account;
+	const char *region = settings_of(x)->scopes[scope].region_id;
+	const char *name = settings_of(x)->policies[policy].name;
+
+	s->started = MAKE(x, METRIC_UPGRADES_STARTED, account, region, version_type_names[type], name);
+	s->succeeded = MAKE(x, METRIC_UPGRADES_SUCCEEDED, account, region, version_type_names[type], name);
+	for (size_t i = 0; i < N_FAILED_REASONS; i++)
+		s->failed[i] = MAKE(x, METRIC_UPGRADES_FAILED, account, region, version_type_names[type], name,
+				    reason_names[failed_reasons[i]]);
+}
+
+static struct series *make_plain(struct report *x, enum metric_id id)
+{
+	return make(x, id, NULL);
+}
+
+static void make_daemon(struct report *x)
+{
+	const struct config *config = x->d->config;
+
+	series_set(MAKE(x, METRIC_BUILD_INFO, SAGPIN_VERSION, SAGPIN_REVISION, curl_version_info(CURLVERSION_NOW)->version,
+			MHD_get_version()), 1);
+	series_set(make_plain(x, METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL), 1);
+	series_set(make_plain(x, METRIC_CONFIG_LAST_RELOAD_SUCCESS), wall_now());
+	series_set(MAKE(x, METRIC_CONFIG_INFO, config->hash), 1);
+	series_set(make_plain(x, METRIC_MODE_ENFORCE), config->settings.is_enforcing);
+	x->upgrade_duration = make_plain(x, METRIC_UPGRADE_DURATION);
+	x->steps = make_plain(x, METRIC_RECONCILE_STEPS);
+	x->step_duration = make_plain(x, METRIC_RECONCILE_STEP_DURATION);
+	x->stall = make_plain(x, METRIC_LOOP_STALL);
+	x->heartbeat = make_plain(x, METRIC_HEARTBEAT);
+	x->in_flight = make_plain(x, METRIC_API_IN_FLIGHT);
+	for (int i = 0; i < LOG_LEVEL_N; i++)
+		x->messages[i] = MAKE(x, METRIC_LOG_MESSAGES, log_level_names[i]);
+	for (int i = 0; i < API_ACTION_N; i++)
+		x->request_duration[i] = MAKE(x, METRIC_API_REQUEST_DURATION, api_action_names[i]);
+	for (uint32_t i = 0; i < config->n_accounts; i++) {
+		x->credentials_valid[i] = MAKE(x, METRIC_CREDENTIALS_VALID, config->accounts[i].name);
+		series_set(x->credentials_valid[i], 1);
+	}
+}
+
+int report_new(struct daemon *d, struct report **ret_report)
+{
+	const struct settings *settings = &d->config->settings;
+	struct report *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return -ENOMEM;
+	x->d = d;
+	x->scopes = calloc(settings->n_scopes + 1, sizeof(*x->scopes));
+	x->upgrades = calloc((size_t)settings->n_scopes * VERSION_TYPE_N * settings->n_policies + 1, sizeof(*x->upgrades));
+	x->credentials_valid = calloc(d->config->n_accounts + 1, sizeof(struct series *));
+	if (!x->scopes || !x->upgrades || !x->credentials_valid) {
+		report_free(x);
+		return -ENOMEM;
+	}
+	for (uint32_t s = 0; s < settings->n_scopes; s++) {
+		make_scope(x, s);
+		for (uint32_t p = 0; p < settings->n_policies; p++) {
+			make_upgrades(x, s, VERSION_TYPE_DEVICE, p);
+			make_upgrades(x, s, VERSION_TYPE_DPI, p);
+		}
+	}
+	make_daemon(x);
+	if (d->error) {
+		report_free(x);
+		return d->error;
+	}
+	*ret_report = x;
+	return 0;
+}
+
+struct report *report_free(struct report *x)
+{
+	if (!x)
+		return NULL;
+	free(x->scopes);
+	free(x->upgrades);
+	free(x->credentials_valid);
+	free(x);
+	return NULL;
+}
+
+/* ---- decisions ---- */
+
+static const char *const oddity_messages[ODDITY_N] = {
+	[ODDITY_STATUS] = "the cloud reports a status that is not documented; taken as offline",
+	[ODDITY_NO_SERIAL] = "an instance has no serial number; it is never upgraded",
+	[ODDITY_DUPLICATE] = "one serial number stands under two instances; neither is upgraded, ask the vendor's support",
+	[ODDITY_VERSION] = "reported and pinned version cannot be compared; check the pin",
+};
+
+static const char *const outcome_names[INTENT_OUTCOME_N] = {
+	[INTENT_VERIFIED] = "verified", [INTENT_REFUSED] = "refused", [INTENT_FAILED] = "failed",
+	[INTENT_NO_EFFECT] = "no_effect", [INTENT_GONE] = "gone", [INTENT_WITHDRAWN] = "withdrawn",
+};
+
+/* How loud a phase is: what an operator must see, what is news, what is only noise in a large fleet. */
+static enum log_level phase_level(const struct action *a)
+{
+	if (a->phase == PHASE_FAILED)
+		return LOG_LEVEL_WARN;
+	if (a->phase == PHASE_UNMANAGED || (a->phase == PHASE_IN_SYNC && a->old_phase == PHASE_UNKNOWN))
+		return LOG_LEVEL_DEBUG;
+	return LOG_LEVEL_INFO;
+}
+
+static enum log_level outcome_level(const struct action *a)
+{
+	return a->outcome == INTENT_VERIFIED || a->outcome == INTENT_WITHDRAWN ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
+}
+
+/* The line of one decision: always the same fields, those without a value are left out. */
+static void tell(const struct report *x, enum log_level level, const char *message, const struct action *a,
+		 const char *request_id, const char *code)
+{
+	struct instance_view instance = { .instance_id = "" };
+	struct target_view target = { .serial_number = "" };
+	bool has_target = a->target != NONE && reconcile_target(x->d->core, a->target, &target);
+	bool has_phase = a->kind == ACTION_TELL_PHASE;
+
+	if (!log_is_on(level))
+		return;
+	if (a->instance != NONE && !reconcile_instance(x->d->core, a->instance, &instance))
+		instance.instance_id = instance.status_text = "";
+	log_line(level, message, { "account", settings_of(x)->scopes[a->scope].account },
+		 { "region_id", settings_of(x)->scopes[a->scope].region_id }, { "instance_id", instance.instance_id },
+		 { "serial_number", target.serial_number },
+		 { "version_type", has_target ? version_type_names[target.version_type] : "" },
+		 { "phase", has_phase ? phase_names[a->phase] : "" }, { "reason", a->reason != REASON_NONE ? reason_names[a->reason] : "" },
+		 { "old_phase", has_phase ? phase_names[a->old_phase] : "" },
+		 { "outcome", a->kind == ACTION_TELL_SETTLED ? outcome_names[a->outcome] : "" }, { "from", a->from }, { "to", a->to },
+		 { "status", a->kind == ACTION_TELL_ODD && a->oddity == ODDITY_STATUS ? instance.status_text : "" },
+		 { "reported", has_target && has_phase ? target.reported : "" }, { "desired", has_target && has_phase ? target.desired : "" },
+		 { "code", code }, { "request_id", request_id });
+}
+
+static void count_settled(struct report *x, const struct action *a)
+{
+	struct intent_view intent;
+	struct upgrade_series *s;
+
+	if (!reconcile_intent(x->d->core, a->intent, &intent))
+		return;
+	s = upgrade_series(x, a->scope, intent.version_type, intent.policy);
+	if (!s)
+		return;
+	if (a->outcome == INTENT_VERIFIED) {
+		series_add(s->succeeded, 1);
+		if (intent.sent_ns)
+			series_observe(x->upgrade_duration, (double)(x->d->now_ns - intent.sent_ns) / NS_PER_S);
+	}
+	if (a->outcome != INTENT_FAILED && a->outcome != INTENT_REFUSED)
+		return;
+	for (size_t i = 0; i < N_FAILED_REASONS; i++)
+		if (failed_reasons[i] == a->reason)
+			series_add(s->failed[i], 1);
+}
+
+static void count_started(struct report *x, const struct action *a)
+{
+	struct intent_view intent;
+	struct upgrade_series *s;
+
+	if (!reconcile_intent(x->d->core, a->intent, &intent))
+		return;
+	s = upgrade_series(x, a->scope, intent.version_type, intent.policy);
+	if (s)
+		series_add(s->started, 1);
+}
+
+static void report_action(struct report *x, const struct action *a, const char *request_id, const char *code)
+{
+	struct target_view target;
+
+	switch (a->kind) {
+	case ACTION_TELL_INSTANCE_ADDED:
+		tell(x, LOG_LEVEL_DEBUG, "instance appeared", a, "", "");
+		break;
+	case ACTION_TELL_INSTANCE_REMOVED:
+		tell(x, LOG_LEVEL_INFO, "instance left the inventory", a, "", "");
+		break;
+	case ACTION_TELL_ODD:
+		tell(x, LOG_LEVEL_WARN, oddity_messages[a->oddity], a, "", "");
+		break;
+	case ACTION_TELL_PHASE:
+		tell(x, phase_level(a), "phase changed", a, request_id, code);
+		break;
+	case ACTION_TELL_STARTED:
+		count_started(x, a);
+		tell(x, LOG_LEVEL_INFO, "upgrade started", a, "", "");
+		break;
+	case ACTION_TELL_SETTLED:
+		count_settled(x, a);
+		tell(x, outcome_level(a), "upgrade settled", a, request_id, code);
+		break;
+	case ACTION_TELL_EXTERNAL_CHANGE:
+		if (reconcile_target(x->d->core, a->target, &target))
+			series_add(x->scopes[a->scope].external_changes[target.version_type], 1);
+		tell(x, LOG_LEVEL_WARN, "a version moved that sagpin did not move", a, "", "");
+		break;
+	case ACTION_TELL_ACCOUNT:
+		tell(x, LOG_LEVEL_WARN, a->is_paused ? "upgrade calls of the account are paused" : "upgrade calls of the account go on", a,
+		     request_id, code);
+		break;
+	case ACTION_UPGRADE:
+		tell(x, LOG_LEVEL_DEBUG, "upgrade is called", a, "", "");
+		break;
+	case ACTION_LIST:
+	case ACTION_FOLLOW:
+	case ACTION_READ:
+	case ACTION_STORE:
+	case ACTION_KIND_N:
+		break;
+	}
+}
+
+void report_plan(struct report *x, const struct event *ev, const struct plan *plan, const char *request_id, const char *code)
+{
+	bool is_about_call = ev->kind == EVENT_CALLED;
+
+	for (size_t i = 0; i < plan->n_actions; i++)
+		report_action(x, &plan->actions[i], is_about_call ? request_id : "", is_about_call ? code : "");
+}
+
+/* ---- the cloud's replies ---- */
+
+static void count_upgrade_error(struct report *x, const struct call_reply *reply)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < error_codes_n && n < CODE_LABELS_MAX - 1; i++) {
+		if (!error_codes[i].is_documented)
+			continue;
+		if (reply->code == &error_codes[i])
+			break;
+		n++;
+	}
+	series_add(x->scopes[reply->scope].upgrade_errors[n], 1);
+}
+
+/* The first failure of an action is a warning, further ones are noise until it recovers. */
+static void tell_reply(struct report *x, const struct call_reply *reply, bool is_failed)
+{
+	const struct scope *scope = &settings_of(x)->scopes[reply->scope];
+	bool *is_failing = &x->scopes[reply->scope].is_failing[reply->action];
+	bool is_news = is_failed != *is_failing || reply->action == API_UPDATE_SMART_ACCESS_GATEWAY_VERSION;
+	enum log_level level = is_failed ? (is_news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG) : (*is_failing ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
+	char http[16];
+
+	if (!is_failed && !*is_failing)
+		return;
+	*is_failing = is_failed;
+	snprintf(http, sizeof(http), "%ld", reply->http_status);
+	log_line(level, is_failed ? "API call failed" : "API calls recovered", { "account", scope->account },
+		 { "region_id", scope->region_id }, { "action", api_action_names[reply->action] },
+		 { "class", is_failed ? error_class_names[reply->class] : "" }, { "code", reply->envelope->code },
+		 { "http_status", reply->http_status ? http : "" }, { "error", reply->advice }, { "message", reply->envelope->message },
+		 { "request_id", reply->envelope->request_id });
+}
+
+void report_reply(struct report *x, const struct call_reply *reply)
+{
+	bool is_failed = reply->result != CALL_RESULT_OK;
+
+	if (reply->sent_ns) {
+		series_add(x->scopes[reply->scope].requests[reply->action], 1);
+		series_observe(x->request_duration[reply->action], (double)(reply->done_ns - reply->sent_ns) / NS_PER_S);
+	}
+	if (is_failed && reply->class != ERROR_CLASS_NONE)
+		series_add(x->scopes[reply->scope].errors[reply->action][reply->class], 1);
+	if (reply->action == API_UPDATE_SMART_ACCESS_GATEWAY_VERSION && reply->result == CALL_RESULT_ERROR)
+		count_upgrade_error(x, reply);
+	if (!x->d->is_stopping)
+		tell_reply(x, reply, is_failed);
+}
+
+void report_listing(struct report *x, uint32_t scope, bool is_complete, int64_t duration_ns, uint32_t instances, const char *why)
+{
+	struct scope_series *s = &x->scopes[scope];
+	const char *account = settings_of(x)->scopes[scope].account, *region = settings_of(x)->scopes[scope].region_id;
+	bool is_news = s->listing != (is_complete ? LISTING_GOOD : LISTING_BAD);
+	enum log_level level = !is_news ? LOG_LEVEL_DEBUG : is_complete ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
+	const char *message = !is_complete ? "listing failed; what is known stays as it is" :
+			      s->listing == LISTING_BAD ? "listing recovered" : "listing complete";
+	char count[16], ms[24];
+
+	if (x->d->is_stopping)
+		return;
+	series_set(s->up, is_complete);
+	if (is_complete) {
+		series_set(s->last_success, wall_now());
+		series_set(s->duration, (double)duration_ns / NS_PER_S);
+	}
+	snprintf(count, sizeof(count), "%u", instances);
+	snprintf(ms, sizeof(ms), "%lld", (long long)(duration_ns / NS_PER_MS));
+	log_line(level, message, { "account", account }, { "region_id", region }, { "instances", count }, { "duration_ms", ms }, { "error", why });
+	s->listing = is_complete ? LISTING_GOOD : LISTING_BAD;
+}
+
+void report_credentials(struct report *x, uint32_t scope, bool is_usable, const char *advice)
+{
+	series_set(x->credentials_valid[x->d->config->scope_account[scope]], is_usable);
+	log_line(is_usable ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, is_usable ? "the account is accepted again" : "the account is refused",
+		 { "account", settings_of(x)->scopes[scope].account }, { "region_id", settings_of(x)->scopes[scope].region_id },
+		 { "error", is_usable ? "" : advice });
+}
+
+/* ---- the daemon itself ---- */
+
+void report_step(struct report *x, int64_t duration_ns)
+{
+	series_add(x->steps, 1);
+	series_observe(x->step_duration, (double)duration_ns / NS_PER_S);
+}
+
+void report_turn(struct report *x, int64_t stall_ns)
+{
+	series_observe(x->stall, (double)stall_ns / NS_PER_S);
+	series_set(x->heartbeat, (double)x->d->wall_s);
+}
+
+void report_refresh(struct report *x)
+{
+	process_update(x->d->registry);
+	series_set(x->in_flight, client_in_flight(x->d->client));
+	for (int i = 0; i < LOG_LEVEL_N; i++)
+		series_set(x->messages[i], (double)log_count((enum log_level)i));
+}
+
+void report_stop(struct report *x)
+{
+	uint32_t n = reconcile_in_flight(x->d->core);
+	char count[16];
+
+	snprintf(count, sizeof(count), "%u", n);
+	if (n)
+		log_line(LOG_LEVEL_WARN, "stopped while upgrades are unsettled; they go on in the cloud", { "upgrades", count });
+	else
+		log_write(LOG_LEVEL_INFO, "stopped", NULL, 0);
+}
