@@ -37,6 +37,7 @@ void log_setup(enum log_level level, enum log_format format, int fd);
 bool log_is_on(enum log_level level);
 void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t n);
 uint64_t log_count(enum log_level level); /* lines written so far, for sagpin_log_messages_total */
+uint64_t log_dropped(void);               /* lines lost because the descriptor took no more */
 
 /* log_line(LOG_LEVEL_INFO, "listing complete", { "account", a }, { "region_id", r }); at least one field. */
 #define log_line(level, message, ...)                                                                                  \
@@ -47,6 +48,11 @@ uint64_t log_count(enum log_level level); /* lines written so far, for sagpin_lo
 		}                                                                                                      \
 	} while (0)
 
-/* Pure: one line with its newline into buf, cut when it does not fit; returns its length. For tests and log_write. */
+#define LOG_LINE_MAX 8192
+#define LOG_LINE_MIN 128
+/*
+ * Pure: one line with its newline into buf (no NUL); returns its length. LOG_LINE_MIN <= size <= LOG_LINE_MAX.
+ * What does not fit is cut between two characters, and the line, still well-formed, ends with the field cut=true.
+ */
 size_t log_format_line(enum log_format format, int64_t wall_ns, enum log_level level, const char *message,
 		       const struct log_field *fields, size_t n, char *buf, size_t size);

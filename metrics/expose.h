@@ -28,6 +28,8 @@ struct expose_text {
 	const char *data;
 	size_t len;
 };
+/* Longer label values are cut between two characters, so that a sample has a bounded length. */
+#define EXPOSE_LABEL_MAX 512
 /* One sample of a live family: label values in catalogue order. Borrowed until the next row call. */
 struct expose_row {
 	struct expose_text labels[METRIC_LABELS_MAX];
@@ -55,7 +57,10 @@ struct exposition *exposition_free(struct exposition *e);
 #define EXPOSE_BLOCK_MIN 16384
 size_t exposition_write(struct exposition *e, char *buf, size_t size);
 
-/* The same as gzip (RFC 1952, zlib level 1): 0 at the end, negative errno on failure. */
+/*
+ * The same as gzip (RFC 1952, zlib level 1): 0 at the end, negative errno on failure. A call compresses one block of
+ * text at most; -EAGAIN: that has made no output yet (a fleet packs well), call again.
+ */
 struct exposition_gzip;
 int exposition_gzip_new(struct exposition *e, struct exposition_gzip **ret_gzip) __attribute__((warn_unused_result)); /* takes e on success */
 struct exposition_gzip *exposition_gzip_free(struct exposition_gzip *g);

@@ -15,9 +15,12 @@ struct series;
 int registry_new(struct registry **ret_registry) __attribute__((warn_unused_result));
 struct registry *registry_free(struct registry *r);
 
-/* Finds or makes the series with these label values (as many as the metric has labels; copied, cleaned to valid UTF-8). NULL: out of memory. */
+/*
+ * Finds or makes the series with these label values (as many as the metric has labels; copied, cleaned to valid UTF-8,
+ * cut at 256 bytes). NULL: out of memory.
+ */
 struct series *registry_series(struct registry *r, enum metric_id id, const char *const *label_values);
-/* Drops all series of a metric whose label values are no longer wanted (info metrics of reloads). */
+/* Drops all series of a metric whose label values are no longer wanted (info metrics of reloads); pointers to them end. */
 void registry_clear(struct registry *r, enum metric_id id);
 
 void series_add(struct series *s, double delta);     /* counter: delta >= 0 */

@@ -6,6 +6,7 @@
  * server has it). The upgrade goes over HTTP/1.1 on a fresh connection that is not reused, because libcurl
  * repeats a request by itself when a reused connection dies before the first byte of the answer (rule 3);
  * its redirects, retries and proxies' 407 round trips are off, too. Nothing here blocks.
+ * The process must ignore SIGPIPE: OpenSSL writes to a connection that the other side has closed.
  *
  * A call that was handed over is answered exactly once, by the callback, from inside client_run or client_free.
  */
@@ -94,13 +95,13 @@ struct call {
 	uint64_t tag;
 	void *userdata;
 };
-/* Queues. 0, -ENOMEM, -E2BIG. */
+/* Queues. 0, -ENOMEM, -E2BIG; -ECANCELED from a callback of client_free. */
 int client_call(struct client *c, const struct call *call) __attribute__((warn_unused_result));
 
 /* Lets calls go that may go, moves transfers on, delivers replies. `now_ns` boot-time clock, `wall_s` for signatures. */
 int client_run(struct client *c, int64_t now_ns, int64_t wall_s) __attribute__((warn_unused_result));
 
-/* Sleeps until something happens on a transfer, on `extra` descriptors, or the time-out passes: the one wait point. */
+/* Sleeps until something happens on a transfer, on `extra` descriptors, or the time-out passes (negative: none): the one wait point. */
 int client_wait(struct client *c, struct curl_waitfd *extra, unsigned int n_extra, int timeout_ms) __attribute__((warn_unused_result));
 /* When client_run has something to do besides socket activity; INT64_MAX for never. */
 int64_t client_deadline_ns(const struct client *c, int64_t now_ns);

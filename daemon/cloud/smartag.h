@@ -4,7 +4,8 @@
  * Everything that leaves this module is clean: valid UTF-8 (bad bytes become U+FFFD), no control characters
  * (they become spaces), no longer than the limits of core/model.h (longer ids, serial numbers and versions make
  * the reply invalid; longer names are cut at a character). A field of the wrong type makes the reply invalid;
- * numbers may come as JSON numbers or strings; empty lists may be missing.
+ * numbers may come as JSON numbers or strings; empty lists may be missing; null counts as missing. The read
+ * functions take successful replies only: one with a code is SMARTAG_E_INVALID to them.
  */
 #pragma once
 
@@ -45,13 +46,15 @@ struct api_params {
 	size_t n;
 	char text[4096];
 };
-/* 0 or -E2BIG. */
+/* 0, -E2BIG, or -EINVAL when a parameter that the call needs is NULL, "" or 0: no upgrade without a serial number (rule 1). */
 int smartag_params(const struct api_request *req, struct api_params *ret_params) __attribute__((warn_unused_result));
 
 enum smartag_result {
 	SMARTAG_OK = 0,
 	SMARTAG_E_INVALID = 1, /* not JSON, cut, too deep, wrong types, no RequestId: ret_error says what and where */
 };
+
+#define SMARTAG_BODY_MAX (1 << 20) /* bytes of a reply; a longer one is invalid. A page of 50 takes about 50,000 */
 
 /* The envelope of any reply. `code` is "" on success. Copies, cleaned and cut. */
 struct api_envelope {

@@ -118,7 +118,7 @@ class World:
 
     def simulator(self, instances):
         self.count += 1
-        s = Simulator(self.build, self.work, name="simulator%d" % self.count, instances=instances)
+        s = Simulator(self.build, self.work, "--access-key-secret=" + KEY_SECRET, name="simulator%d" % self.count, instances=instances)
         self.processes.append(s)
         return s
 
@@ -173,7 +173,7 @@ def observe(world, simulator, n, empty, level):
     first = cpu_s(daemon) - empty[0]
     assert list_calls(simulator) - before == pages, "the first observation took %d list calls, not %d" % (list_calls(simulator) - before, pages)
     memory, at = rss(daemon), cpu_s(daemon)
-    wait_for("the second observation", lambda: list_calls(simulator) - before > pages, interval + 60, 0.2)
+    wait_for("the second observation", lambda: simulator.ask("state")["requests"] - before > pages, interval + 60, 0.2)
     wait_idle(daemon)
     second = cpu_s(daemon) - at
     calls = list_calls(simulator) - before
@@ -227,7 +227,7 @@ def measure_turns(world, simulator, n):
         for _ in range(3):
             daemon.get(path, headers=headers, timeout=60)
         row(what)
-    wait_for("the second observation", lambda: list_calls(simulator) > before, interval + 60, 0.2)
+    wait_for("the second observation", lambda: simulator.ask("state")["requests"] > before, interval + 60, 0.2)
     daemon.get("/metrics", timeout=60)
     wait_idle(daemon)
     row("second observation, scraped meanwhile")
@@ -333,9 +333,9 @@ def measure_python(world, simulator, ids, us):
 
 
 def fleet(simulator):
-    """Ids and serial numbers, as the API tells them: a page of the peer's own kind would be as good."""
-    instances = [i for i in simulator.ask("state")["instances"] if i.get("devices")]
-    return [(i["id"], i["devices"][0]["serial"]) for i in instances if i["devices"][0].get("serial")]
+    """(id, serial number) of the instances that have a device."""
+    found = [(i["id"], d["serial"]) for i in simulator.ask("fleet")["instances"] for d in i["devices"][:1]]
+    return [(i, s) for i, s in found if s]
 
 
 # ---- all of it ----
