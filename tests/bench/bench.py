@@ -8,6 +8,7 @@ import mmap
 import os
 import platform
 import re
+import socket
 import statistics
 import struct
 import subprocess
@@ -37,7 +38,7 @@ mode = "observe";
 accounts = (
   {{ name = "test"; credentials: {{ source = "env"; }}; regions = [ "cn-shanghai" ]; endpoint = "{endpoint}";
     poll_interval = "{interval}s"; dpi_poll_interval = "1d";
-    api: {{ calls_per_second = "100000"; burst = 10000; concurrency = 32; timeout = "30s"; }}; }}
+    api: {{ calls_per_second = "1000"; burst = 10000; concurrency = 32; timeout = "30s"; }}; }}
 );
 policies = (
   {{ name = "bench"; windows = [ "always" ]; max_in_flight = "5%"; max_starts_per_hour = 60; deadline = "{deadline}s"; }}
@@ -93,6 +94,12 @@ class Turns:
         return dict(zip(("turns", "cpu_ns", "cpu_max_ns", "wall_max_ns", "over1", "over2", "over5", "over10", "over20"), values))
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 # ---- tables ----
 
 def table(title, header, rows):
@@ -124,9 +131,11 @@ class World:
 
     def daemon(self, endpoint, *args, interval=3600, deadline=1, env=None):
         self.count += 1
+        address = "127.0.0.1:%d" % free_port()
         d = Daemon(self.build, self.work, CONFIG.format(endpoint=endpoint, interval=interval, deadline=deadline), *args,
-                   name="sagpin%d" % self.count, env=env)
+                   name="sagpin%d" % self.count, env=env, listen=address, is_ready=False)
         self.processes.append(d)
+        d.address = address  # a quiet daemon does not tell
         return d
 
     def stop(self, process):
