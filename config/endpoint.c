@@ -115,9 +115,9 @@ static bool parse_scheme(const char **text, bool *ret_is_tls)
 	return true;
 }
 
-bool endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct error *ret_error)
+bool config_endpoint_parse(const char *text, struct config_endpoint *ret_endpoint, struct error *ret_error)
 {
-	struct endpoint e = { .url = "" };
+	struct config_endpoint e = { .url = "" };
 	char host[HOST_MAX + 3];
 	size_t len, host_len;
 	const char *after;
@@ -148,8 +148,8 @@ bool endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct erro
 
 bool config_endpoint_is_loopback(const char *endpoint)
 {
-	struct endpoint e;
+	struct config_endpoint e;
 	struct error error;
 
-	return endpoint && endpoint_parse(endpoint, &e, &error) && e.is_loopback;
+	return endpoint && config_endpoint_parse(endpoint, &e, &error) && e.is_loopback;
 }

@@ -47,13 +47,13 @@ struct units_text {
 struct units_text units_print_duration(int64_t ns);
 
 /* endpoint.c */
-struct endpoint {
+struct config_endpoint {
 	char url[300]; /* "https://host[:port]/" */
 	bool is_tls;
 	bool is_loopback;
 };
 /* False with ret_error; it does not repeat the text, which may hold a password. */
-bool endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct error *ret_error);
+bool config_endpoint_parse(const char *text, struct config_endpoint *ret_endpoint, struct error *ret_error);
 bool endpoint_is_host(const char *host, size_t len);
 
 /* glob.c: does `wide` match all that `narrow`, text or glob, matches? False when that is not certain. */

@@ -462,7 +462,7 @@ void parse_text(struct raw *raw, const char *file, const char *text, size_t len,
 	} else {
 		raw->is_incomplete = true;
 		report_add(raw->report, CONFIG_ERROR, p.file, (unsigned int)config_error_line(&tree),
-			   "%s; look at this line and the one before", config_error_text(&tree));
+			   "cannot be parsed: %s; look at this line and the one before", config_error_text(&tree));
 	}
 	config_destroy(&tree);
 }

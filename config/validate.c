@@ -110,24 +110,24 @@ static void check_credentials(struct validate *v, const struct raw_account *a, c
 static void check_proxy(struct validate *v, const struct raw_account *a, const char *title)
 {
 	const char *text = a->api.proxy.text;
-	struct endpoint proxy;
+	struct config_endpoint proxy;
 	struct error error;
 
-	if (text && !endpoint_parse(text, &proxy, &error))
+	if (text && !config_endpoint_parse(text, &proxy, &error))
 		ERROR(v, &a->head, a->api.proxy.line, "%s: api.proxy %s (a proxy that needs a password can be set in the environment, as https_proxy)",
 		      title, error.text);
 }
 
 static const char *check_endpoint(struct validate *v, const struct raw_account *a, const char *title, bool *ret_is_loopback)
 {
-	struct endpoint endpoint = { .url = "" };
+	struct config_endpoint endpoint = { .url = "" };
 	struct error error;
 	char *url;
 
 	*ret_is_loopback = a->endpoint.line != 0; /* after an error that one is enough */
 	if (!a->endpoint.text)
 		return NULL;
-	if (!endpoint_parse(a->endpoint.text, &endpoint, &error)) {
+	if (!config_endpoint_parse(a->endpoint.text, &endpoint, &error)) {
 		ERROR(v, &a->head, a->endpoint.line, "%s: endpoint %s", title, error.text);
 		return NULL;
 	}
@@ -317,10 +317,11 @@ static bool is_version(const char *text)
 static void check_version(struct validate *v, const struct raw_pin *p, const char *key, const struct raw_text *version)
 {
 	const char *text = version->text;
-	const struct raw_title title = raw_title("pins", &p->head, &p->name);
+	struct raw_title title;
 
 	if (!text || is_version(text))
 		return;
+	title = raw_title("pins", &p->head, &p->name);
 	if (text[0] == '@')
 		ERROR(v, &p->head, version->line, "%s: %s = \"%s\" is not supported yet; pin an exact version, as in \"3.4.2\"", title.text, key, text);
 	else
@@ -349,16 +350,15 @@ static uint32_t find_policy(struct validate *v, const struct raw_pin *p, const c
 
 static void check_pin_policies(struct validate *v, const struct raw_pin *p, struct pin *out)
 {
-	const struct raw_title title = raw_title("pins", &p->head, &p->name);
 	uint32_t policy = p->policy.text ? find_policy(v, p, "policy", &p->policy) : POLICY_NONE;
 	uint32_t dpi_policy = p->dpi_policy.text ? find_policy(v, p, "dpi_policy", &p->dpi_policy) : policy;
 
 	if (p->device.text && !p->policy.line)
-		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that device upgrades follow", title.text);
+		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that device upgrades follow", raw_title("pins", &p->head, &p->name).text);
 	else if (p->dpi.text && !p->policy.line && !p->dpi_policy.line)
-		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that DPI upgrades follow", title.text);
+		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that DPI upgrades follow", raw_title("pins", &p->head, &p->name).text);
 	if (p->dpi_policy.line && !p->dpi.line)
-		WARNING(v, &p->head, p->dpi_policy.line, "%s: dpi_policy has no effect without dpi", title.text);
+		WARNING(v, &p->head, p->dpi_policy.line, "%s: dpi_policy has no effect without dpi", raw_title("pins", &p->head, &p->name).text);
 	out->policy[VERSION_TYPE_DEVICE] = p->device.text ? policy : POLICY_NONE;
 	out->policy[VERSION_TYPE_DPI] = p->dpi.text ? dpi_policy : POLICY_NONE;
 }

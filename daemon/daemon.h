@@ -24,6 +24,7 @@ struct view;
 struct daemon {
 	const struct config *config;
 	struct credentials *credentials; /* of each account */
+	struct client_scope *client_scopes;
 	struct reconcile *core;
 	struct client *client;
 	struct web *web;

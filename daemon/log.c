@@ -73,9 +73,15 @@ struct line {
 	bool is_cut;
 };
 
+/* What may still be written before the tail. A closing quote may have used the tail's first byte. */
+static size_t line_room(const struct line *l)
+{
+	return l->len < l->limit ? l->limit - l->len : 0;
+}
+
 static void line_put(struct line *l, const char *s, size_t n)
 {
-	if (l->is_cut || n > l->limit - l->len) {
+	if (l->is_cut || n > line_room(l)) {
 		l->is_cut = true;
 		return;
 	}
@@ -127,7 +133,7 @@ static void line_field(struct line *l, const char *key, const char *value, bool 
 	size_t need = strlen(before) + strlen(key) + strlen(l->syntax->key_suffix) + 1;
 
 	/* A key is written with the quote after it or not at all, so that a cut falls into values only. */
-	if (l->is_cut || need > l->limit - l->len) {
+	if (l->is_cut || need > line_room(l)) {
 		l->is_cut = true;
 		return;
 	}

@@ -86,7 +86,7 @@ static void on_reply(void *ctx, const struct call_reply *reply)
 static int new_client(struct daemon *d, struct error *ret_error)
 {
 	const struct settings *settings = &d->config->settings;
-	struct client_scope *scopes = calloc(settings->n_scopes ? settings->n_scopes : 1, sizeof(*scopes));
+	struct client_scope *scopes = calloc(settings->n_scopes + 1, sizeof(*scopes));
 	struct client_options options = {
 		.scopes = scopes,
 		.n_scopes = settings->n_scopes,
@@ -95,10 +95,10 @@ static int new_client(struct daemon *d, struct error *ret_error)
 		.user_agent = "sagpin/" SAGPIN_VERSION,
 		.random = random_u64,
 	};
-	int r;
 
 	if (!scopes)
 		return -ENOMEM;
+	d->client_scopes = scopes;
 	for (uint32_t i = 0; i < settings->n_scopes; i++) {
 		uint32_t n = d->config->scope_account[i];
 		const struct config_account *account = &d->config->accounts[n];
@@ -117,9 +117,7 @@ static int new_client(struct daemon *d, struct error *ret_error)
 			.proxy = account->api.proxy,
 		};
 	}
-	r = client_new(&options, &d->client, ret_error);
-	free(scopes);
-	return r;
+	return client_new(&options, &d->client, ret_error);
 }
 
 static int load_credentials(struct daemon *d)
@@ -217,8 +215,8 @@ static void daemon_deinit(struct daemon *d)
 	d->registry = registry_free(d->registry);
 	for (uint32_t i = 0; d->credentials && i < d->config->n_accounts; i++)
 		credentials_wipe(&d->credentials[i]);
+	free(d->client_scopes);
 	free(d->credentials);
-	d->credentials = NULL;
 }
 
 /* ---- turning ---- */

@@ -71,7 +71,7 @@ pins = (
 CONFIG
 
 # ---- the daemon ----
-export ALIBABA_CLOUD_ACCESS_KEY_ID=LTAI5tSimulator ALIBABA_CLOUD_ACCESS_KEY_SECRET=simulator-secret
+export ALIBABA_CLOUD_ACCESS_KEY_ID=LTAI5tSimulator ALIBABA_CLOUD_ACCESS_KEY_SECRET=simulator-secret-not-a-real-one
 "$build/daemon/sagpin" check-config "$work/sagpin.cfg"
 start_daemon() {
 	"$build/daemon/sagpin" run --config.file="$work/sagpin.cfg" --web.listen-address="$1" 2>"$work/sagpin.log" &
@@ -114,7 +114,7 @@ progress() {
 }
 still_moving() { # anything that will go on by itself
 	sum_by phase | grep -qE '^(upgrading|verifying|unknown) ' && return 0
-	sum_by reason | grep -qE '^(settling|backoff|max_in_flight|rate|throttled|precheck|pair|degraded|never_observed) ' && return 0
+	sum_by reason | grep -qE '^(settling|backoff|max_in_flight|rate|throttled|precheck|pair|never_observed) ' && return 0
 	! grep -q '^sagpin_up{.*} 1' "$work/metrics"
 }
 echo "An instance that was just started without earlier state first waits one deadline (15 s, reason settling):"

@@ -564,7 +564,7 @@ static int check_scope(const struct client_scope *settings, uint32_t i, struct e
 	return -EINVAL;
 }
 
-/* Also makes one transfer, so that what libcurl lacks, or a proxy that it cannot use, shows at the start. */
+/* Also makes a transfer of each kind, so that what libcurl lacks shows at the start. */
 static int init_scope(struct client *c, uint32_t i, struct error *ret_error)
 {
 	struct scope_state *s = &c->scopes[i];

@@ -62,6 +62,8 @@ const struct error_code error_codes[] = {
 	GATEWAY("InvalidTimeStamp.Format", ACCOUNT, ACCOUNT, CREDENTIALS, ADVICE_CLOCK),
 	GATEWAY("SignatureNonceUsed", TRANSIENT, UNCONFIRMED, UNCONFIRMED,
 		"Check for a proxy that repeats requests: the cloud saw this one before."),
+	GATEWAY("MissingSecurityToken", ACCOUNT, ACCOUNT, CREDENTIALS, ADVICE_KEY),
+	GATEWAY("MissingAccessKeyId", ACCOUNT, ACCOUNT, CREDENTIALS, ADVICE_KEY),
 	PREFIX("Missing", BLOCKED, TERMINAL, REJECTED, ADVICE_PARAMETER),
 	GATEWAY("InvalidParameter", BLOCKED, TERMINAL, REJECTED, ADVICE_PARAMETER),
 	GATEWAY("InvalidAction.NotFound", BLOCKED, TERMINAL, REJECTED, ADVICE_GATEWAY),
@@ -69,6 +71,7 @@ const struct error_code error_codes[] = {
 };
 const size_t error_codes_n = sizeof(error_codes) / sizeof(error_codes[0]);
 
+/* The first row that fits: what is exact stands before the prefix that would fit, too. */
 const struct error_code *error_code_find(const char *code)
 {
 	for (size_t i = 0; i < error_codes_n; i++) {

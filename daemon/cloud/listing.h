@@ -4,7 +4,8 @@
  * Page 1 tells how many there are, the others may then be asked for in any order and at once. A listing is
  * complete when every page came, all tell the same total, no instance id stands twice and the entries add up
  * to the total. Else it is inconsistent, and nothing of it is a fact (rule 8): pages shift when instances
- * come and go between two calls, so the caller asks again. Memory: one packed copy of what was read.
+ * come and go between two calls, so the caller asks again. One gap remains, see listing.c: when as many come as go
+ * between two reads, a complete listing may lack an instance. Memory: one packed copy of what was read.
  */
 #pragma once
 

@@ -32,7 +32,6 @@ static const struct long_option common_options[] = {
 	{ CURLOPT_PROXYAUTH, CURLAUTH_BASIC },  /* sent at once: no second round trip after a 407 */
 	{ CURLOPT_MAXFILESIZE, TRANSFER_BODY_MAX },
 	{ CURLOPT_POST, 1 },
-	{ CURLOPT_POSTFIELDSIZE, 0 },
 };
 
 static const struct long_option read_options[] = {

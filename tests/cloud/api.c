@@ -121,14 +121,13 @@ static void answer_start(struct call *call)
 {
 	struct faults *faults = &call->sim->faults;
 	const char *action = call->entry->action;
-	char name[96];
 
 	call->answer.has_wrong_types = faults_roll(faults, FAULT_WRONG_TYPES, action);
 	call->answer.has_missing_fields = faults_roll(faults, FAULT_MISSING_FIELDS, action);
 	call->answer.has_invalid_utf8 = faults_roll(faults, FAULT_INVALID_UTF8, action);
 	call->answer.random = (struct random){random_next(&faults->random)};
-	snprintf(name, sizeof(name), "%sResponse", action);
-	answer_begin(&call->answer, name);
+	snprintf(call->root, sizeof(call->root), "%sResponse", action);
+	answer_begin(&call->answer, call->root);
 	answer_string(&call->answer, "RequestId", call->request_id);
 }
 

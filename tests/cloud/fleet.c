@@ -209,8 +209,10 @@ static void upgrade_settle(struct device *device, enum version_kind kind, int64_
 {
 	struct upgrade *upgrade = &device->upgrades[kind];
 
-	if (upgrade->to == NULL || now_ns < upgrade->back_ns || upgrade->outcome == OUTCOME_STUCK)
+	if (upgrade->to == NULL || now_ns < upgrade->back_ns)
 		return;
+	if (upgrade->outcome == OUTCOME_STUCK && kind == VERSION_KIND_DEVICE)
+		return; /* gone for good */
 	if (upgrade->outcome == OUTCOME_DONE)
 		device->versions[kind] = upgrade->to;
 	if (kind == VERSION_KIND_DEVICE)

@@ -29,6 +29,7 @@ static const struct {
 	{"VersionNotExist", 400},
 	{"InvalidAccessKeyId.NotFound", 404},
 	{"InvalidAction.NotFound", 404},
+	{"UnsupportedHTTPMethod", 405},
 	{"InternalError", 500},
 	{"InternalFailure", 500},
 	{"ServiceUnavailable", 503},

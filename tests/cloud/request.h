@@ -31,6 +31,7 @@ struct request {
 	size_t body_size;
 	struct request_header headers[REQUEST_LIMIT_HEADERS];
 	size_t n_headers;
+	bool has_too_many_headers; /* more than fit: the request must not be served */
 	struct request_param *params; /* sorted by name */
 	size_t n_params;
 };

@@ -1,11 +1,11 @@
 /*
- * The HTTP server. It collects a request, hands it over, and delivers what comes back the way it was told to:
- * whole, late, cut, or not at all.
+ * The HTTP server. It collects a request, hands it over, and sends the reply when its time has come.
  *
  * One thread: libmicrohttpd's epoll descriptor, the stop descriptor and the replies that wait for their time
  * share one poll(). A late reply suspends its connection and is resumed from that loop.
  */
 #include "server.h"
+#include "delivery.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,8 +21,6 @@
 
 #define CONNECTION_LIMIT 4096
 #define IDLE_TIMEOUT_S 60
-#define HUGE_BODY_BYTES (64u << 20)
-#define DEEP_LISTS 50000
 
 struct server {
 	struct sim *sim;
@@ -136,8 +134,10 @@ static enum MHD_Result on_header(void *data, enum MHD_ValueKind kind, const char
 	struct request *request = data;
 
 	(void)kind;
-	if (request->n_headers == REQUEST_LIMIT_HEADERS)
+	if (request->n_headers == REQUEST_LIMIT_HEADERS) {
+		request->has_too_many_headers = true;
 		return MHD_NO;
+	}
 	request->headers[request->n_headers++] = (struct request_header){name, value == NULL ? "" : value};
 	return MHD_YES;
 }
@@ -215,7 +215,7 @@ static void exchange_serve(struct server *server, struct MHD_Connection *connect
 		request.query = question + 1;
 	}
 	MHD_get_connection_values(connection, MHD_HEADER_KIND, on_header, &request);
-	if (exchange->is_too_large)
+	if (exchange->is_too_large || request.has_too_many_headers)
 		reply_text(&exchange->reply, 413, "too large");
 	else if (!request_parse(&request, &refusal))
 		reply_text(&exchange->reply, 400, refusal.message);
@@ -226,138 +226,6 @@ static void exchange_serve(struct server *server, struct MHD_Connection *connect
 	else
 		reply_text(&exchange->reply, 403, "the control plane is for loopback only");
 	request_deinit(&request);
-}
-
-/* An aborted TCP connection: the peer gets RST instead of FIN, at once. */
-static void connection_reset(struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-	const struct linger linger = {.l_onoff = 1, .l_linger = 0};
-
-	if (info == NULL)
-		return;
-	(void)setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	(void)connect(info->connect_fd, &nowhere, sizeof(nowhere));
-}
-
-/* The first half of what was promised, then an error, which closes the connection. */
-static ssize_t read_half(void *data, uint64_t position, char *buffer, size_t size)
-{
-	const struct answer *answer = data;
-	size_t half = answer->size / 2, n = half - (size_t)position;
-
-	if (position >= half)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
-	n = n > size ? size : n;
-	memcpy(buffer, answer->data + position, n);
-	return (ssize_t)n;
-}
-
-static ssize_t read_huge(void *data, uint64_t position, char *buffer, size_t size)
-{
-	static const char head[] = "{\"RequestId\":\"", tail[] = "\"}";
-	size_t left = HUGE_BODY_BYTES - (size_t)position;
-
-	(void)data;
-	size = size > left ? left : size;
-	for (size_t i = 0; i < size; i++, position++) {
-		if (position < sizeof(head) - 1)
-			buffer[i] = head[position];
-		else if (position >= HUGE_BODY_BYTES - 2)
-			buffer[i] = tail[position - (HUGE_BODY_BYTES - 2)];
-		else
-			buffer[i] = 'x';
-	}
-	return (ssize_t)size;
-}
-
-static struct MHD_Response *response_deep(void)
-{
-	struct MHD_Response *response;
-	char *body = malloc(DEEP_LISTS * 2);
-
-	if (body == NULL)
-		return NULL;
-	memset(body, '[', DEEP_LISTS);
-	memset(body + DEEP_LISTS, ']', DEEP_LISTS);
-	response = MHD_create_response_from_buffer(DEEP_LISTS * 2, body, MHD_RESPMEM_MUST_FREE);
-	if (response == NULL)
-		free(body);
-	return response;
-}
-
-static struct MHD_Response *response_fixed(const char *body)
-{
-	return MHD_create_response_from_buffer_with_free_callback(strlen(body), (void *)(uintptr_t)body, NULL);
-}
-
-static struct MHD_Response *response_new(struct exchange *exchange)
-{
-	static const char html[] = "<html><head><title>502 Bad Gateway</title></head>"
-				   "<body><center><h1>502 Bad Gateway</h1></center></body></html>\n";
-	struct answer *answer = &exchange->reply.answer;
-	struct MHD_Response *response;
-
-	switch (exchange->reply.delivery) {
-	case DELIVERY_CUT:
-		return MHD_create_response_from_callback(answer->size, 4096, read_half, answer, NULL);
-	case DELIVERY_HTML:
-		return response_fixed(html);
-	case DELIVERY_EMPTY:
-		return response_fixed("");
-	case DELIVERY_HUGE:
-		return MHD_create_response_from_callback(HUGE_BODY_BYTES, 65536, read_huge, NULL, NULL);
-	case DELIVERY_DEEP:
-		return response_deep();
-	case DELIVERY_PLAIN:
-	case DELIVERY_RESET:
-	case DELIVERY_CLOSE:
-		break;
-	}
-	if (answer->is_broken)
-		return NULL;
-	response = MHD_create_response_from_buffer(answer->size, answer->data, MHD_RESPMEM_MUST_FREE);
-	if (response != NULL)
-		answer->data = NULL; /* the response's now */
-	return response;
-}
-
-static void add_date(struct MHD_Response *response, int64_t offset_s)
-{
-	time_t now = time(NULL) + (time_t)offset_s;
-	char text[64];
-	struct tm tm;
-
-	gmtime_r(&now, &tm);
-	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_DATE, text);
-}
-
-/* MHD_NO makes libmicrohttpd close the connection without a byte. */
-static enum MHD_Result exchange_deliver(struct MHD_Connection *connection, struct exchange *exchange)
-{
-	const struct reply *reply = &exchange->reply;
-	struct MHD_Response *response;
-	enum MHD_Result result;
-	const char *type = reply->answer.is_xml ? "text/xml;charset=utf-8" : "application/json;charset=utf-8";
-
-	if (reply->delivery == DELIVERY_RESET)
-		connection_reset(connection);
-	if (reply->delivery == DELIVERY_RESET || reply->delivery == DELIVERY_CLOSE)
-		return MHD_NO;
-	response = response_new(exchange);
-	if (response == NULL)
-		return MHD_NO;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-	                        reply->delivery == DELIVERY_HTML ? "text/html" : type);
-	if (reply->request_id[0] != '\0')
-		MHD_add_response_header(response, "x-acs-request-id", reply->request_id);
-	if (reply->clock_offset_s != 0)
-		add_date(response, reply->clock_offset_s);
-	result = MHD_queue_response(connection, (unsigned int)reply->http_status, response);
-	MHD_destroy_response(response);
-	return result;
 }
 
 /* Keeps the list of late replies in the order of their times. */
@@ -384,7 +252,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 	if (exchange == NULL || exchange->uri == NULL)
 		return MHD_NO;
 	if (exchange->is_served)
-		return exchange_deliver(connection, exchange);
+		return reply_deliver(connection, &exchange->reply);
 	if (exchange->connection == NULL) {
 		exchange->connection = connection; /* the first call brings the head alone */
 		return MHD_YES;
@@ -397,7 +265,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 	exchange_serve(server, connection, exchange, method, http_version);
 	exchange->is_served = true;
 	if (exchange->reply.delay_ns == 0)
-		return exchange_deliver(connection, exchange);
+		return reply_deliver(connection, &exchange->reply);
 	exchange_wait(server, connection, exchange);
 	return MHD_YES;
 }

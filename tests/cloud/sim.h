@@ -52,6 +52,7 @@ struct call {
 	struct journal_entry *entry;
 	struct refusal refusal;
 	struct answer answer;
+	char root[80]; /* the answer's outermost element; must live as long as it is open */
 	char request_id[40];
 };
 

@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 from harness import Daemon, Simulator, config, run, wait_for, world  # noqa: E402
 
-RESTING = {"offline", "held", "in_arrears", "not_activated", "not_bound", "observe_mode", "duplicate", "forbidden", "invalid_instance"}
+RESTING = {"offline", "degraded", "held", "in_arrears", "not_activated", "not_bound", "observe_mode", "duplicate", "forbidden", "invalid_instance"}
 
 
 def is_at_rest(daemon):
@@ -47,7 +47,7 @@ def converge(build, signature):
         waiting = {t["instance_id"] for t in daemon.targets() if t["phase"] in ("waiting", "failed")}
         assert behind <= waiting, behind - waiting
         assert daemon.stop() == 0
-        for secret in ("simulator-secret",):
+        for secret in ("simulator-secret-not-a-real-one",):
             assert secret not in daemon.text()
 
 
@@ -104,7 +104,7 @@ def test_killed_and_restarted_calls_nothing_twice(build):
 
 def test_a_lost_reply_is_not_called_again(build):
     with world(build) as (work, processes):
-        simulator = Simulator(build, work, "--upgrade-time=2s", "--fault=lost_reply=1", instances=40)
+        simulator = Simulator(build, work, "--upgrade-time=2s", "--fault=lost_reply=always@UpdateSmartAccessGatewayVersion", instances=40)
         processes.append(simulator)
         daemon = Daemon(build, work, config(simulator.endpoint, deadline="8s"))
         processes.append(daemon)

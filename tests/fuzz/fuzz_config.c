@@ -30,10 +30,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	demand((r == 0) == (messages.n_errors == 0), "an error exactly when there is no configuration");
 	demand(messages.n <= CONFIG_ERRORS_MAX + 1, "messages are limited");
 	for (size_t i = 0; i < messages.n; i++) {
-		const char *text = messages.items[i].text;
+		const char *text = messages.items[i].text, *what = strchr(text, ' ');
 
 		demand(utf8_is_clean(text, strlen(text)), "messages are clean");
-		demand(!strstr(text, "look at this line and the one before"), "libconfig takes what the scan lets through");
+		demand(!what || strncmp(what, " cannot be parsed: ", 19) != 0, "libconfig takes what the scan lets through");
 	}
 	config_messages_deinit(&messages);
 	config_free(config);

@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 KEY_ID = "LTAI5tSimulator"
-KEY_SECRET = "simulator-secret"
+KEY_SECRET = "simulator-secret-not-a-real-one"
 
 CONFIG = """
 mode = "{mode}";

@@ -68,7 +68,8 @@ static void test_uncommented(void **state)
 			n_taken++;
 		}
 		p = strchr(p, '\n');
-		p += p != NULL;
+		if (p)
+			p++;
 	}
 	assert_true(n_taken >= 10);
 	assert_int_equal(config_from_text("e.cfg", text, strlen(text), &config, &messages), CONFIG_E_INVALID);

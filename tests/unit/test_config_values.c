@@ -127,9 +127,9 @@ static void test_endpoints(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct endpoint endpoint = { .url = "untouched" };
+		struct config_endpoint endpoint = { .url = "untouched" };
 		struct error error = { .text = "" };
-		bool is_good = endpoint_parse(cases[i].text, &endpoint, &error);
+		bool is_good = config_endpoint_parse(cases[i].text, &endpoint, &error);
 
 		print_message("%s\n", cases[i].text);
 		assert_int_equal(is_good, cases[i].url != NULL);
@@ -143,16 +143,16 @@ static void test_endpoints(void **state)
 static void test_long_host(void **state)
 {
 	char text[600] = "https://";
-	struct endpoint endpoint;
+	struct config_endpoint endpoint;
 	struct error error;
 
 	(void)state;
 	for (int i = 0; i < 126; i++)
 		strcat(text, "a.");
 	strcat(text, "a"); /* 253 bytes */
-	assert_true(endpoint_parse(text, &endpoint, &error));
+	assert_true(config_endpoint_parse(text, &endpoint, &error));
 	strcat(text, "a");
-	assert_false(endpoint_parse(text, &endpoint, &error));
+	assert_false(config_endpoint_parse(text, &endpoint, &error));
 }
 
 static void test_globs(void **state)

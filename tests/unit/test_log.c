@@ -67,7 +67,7 @@ static void check_cut(enum log_format format, size_t size, const char *character
 	static const char *const tails[LOG_FORMAT_N] = { " cut=true\n", ",\"cut\":true}\n" };
 	char value[512], buf[LOG_LINE_MAX];
 	size_t n = strlen(character), len, quotes = 0, tail = strlen(tails[format]);
-	struct log_field fields[] = { { "key", value }, { "z", "last" } };
+	struct log_field fields[] = { { "key", value }, { "z", "last, and longer than what is kept back for the end" } };
 
 	for (size_t i = 0; i < count; i++)
 		memcpy(value + i * n, character, n);

@@ -17,7 +17,7 @@
 #include <zlib.h>
 #include <cmocka.h>
 
-#define PATIENCE_S 20 /* a test that waits longer has failed */
+#define PATIENCE_S 60 /* a test that waits longer has failed; valgrind needs it */
 #define OM_ACCEPT "Accept: application/openmetrics-text;version=1.0.0\r\n"
 
 struct world {
@@ -198,7 +198,7 @@ static struct reply hear(struct world *w, int fd)
 	double end = now_s() + PATIENCE_S;
 
 	for (;;) {
-		char buf[65536];
+		static char buf[1 << 20];
 		ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 		assert_true(now_s() < end);
@@ -669,6 +669,39 @@ static void test_deadline(void **state)
 	world_stop(&w);
 }
 
+/* The time of an answer counts from its request, the time of the next request from the answer. */
+static void test_deadline_starts_anew(void **state)
+{
+	struct world w;
+	double end = now_s() + PATIENCE_S;
+	char buf[65536];
+	int fd;
+
+	(void)state;
+	world_start(&w, 100000);
+	fd = dial(&w);
+	settle(&w);
+	w.now_ns += (REQUEST_S - 1) * NS_PER_S;
+	say(fd, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	settle(&w);
+	w.now_ns += 2 * NS_PER_S;
+	settle(&w);
+	assert_int_equal(w.holds, 1);
+	w.now_ns += (REQUEST_S - 4) * NS_PER_S;
+	while (w.holds > 0 && now_s() < end) {
+		turn(&w, fd, POLLIN);
+		while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			;
+	}
+	w.now_ns += 4 * NS_PER_S;
+	settle(&w);
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	assert_false(is_closed(fd));
+	close(fd);
+	world_stop(&w);
+}
+
 /* A scrape that is taken too slowly ends at the deadline too. */
 static void test_deadline_of_answer(void **state)
 {
@@ -800,6 +833,7 @@ int main(void)
 		cmocka_unit_test(test_scrape_limit),
 		cmocka_unit_test(test_connections_per_ip),
 		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_deadline_starts_anew),
 		cmocka_unit_test(test_deadline_of_answer),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_addresses_refused),

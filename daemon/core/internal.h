@@ -1,0 +1,448 @@
+/*
+ * The state of the core, shared by its files and by nobody else.
+ *
+ * fleet.c owns instances, devices and targets; phase.c only looks; intent.c owns intents; pacing.c owns queues,
+ * limits and the pauses of accounts and scopes; schedule.c owns the reads; reconcile.c dispatches; view.c and
+ * trace.c only look.
+ *
+ * Running out of memory is fatal and sticky: `is_out_of_memory` is set where it happens, nothing is undone, and
+ * the step returns -ENOMEM.
+ */
+#pragma once
+
+#include "backoff.h"
+#include "pin.h"
+#include "reconcile.h"
+#include "table.h"
+#include "version.h"
+
+#define NEVER INT64_MIN /* a time that lies before all others */
+
+#define FRESH_MAX_AGE_NS (30 * NS_PER_S)        /* rule 2 */
+#define HOUR_NS (3600 * NS_PER_S)
+#define STALE_INTERVALS 3                       /* rule 8 */
+#define ABSENCES_TO_LEAVE 2                     /* rule 8 */
+#define BLOCKED_RECHECK_NS HOUR_NS
+#define OFFLINE_RECHECK_NS (60 * NS_PER_S)
+#define DEGRADED_RECHECK_NS (60 * NS_PER_S)
+#define UNSENT_RECHECK_NS (5 * NS_PER_S)
+#define LIST_RETRY_NS (5 * NS_PER_S)
+#define STORE_RETRY_NS (5 * NS_PER_S)
+#define STORE_RETRY_MAX_NS (300 * NS_PER_S)
+#define THROTTLE_NS (5 * NS_PER_S)
+#define THROTTLE_MAX_NS (120 * NS_PER_S)
+#define PROBE_NS (60 * NS_PER_S)
+#define CATALOGUE_AGE_NS HOUR_NS
+#define FOLLOW_MIN_NS NS_PER_S
+#define FOLLOW_MAX_NS (15 * NS_PER_S)
+#define FORBIDDEN_IN_A_ROW 3 /* rule 9 */
+#define DPI_SHARE_OF_CALLS 4 /* first DPI reads take at most a quarter of the calls */
+#define LIMIT_CATALOGUES 1024
+#define LIMIT_CATALOGUE_ENTRIES 4096
+
+struct link {
+	uint32_t prev, next;
+};
+struct list {
+	uint32_t head, tail;
+};
+
+/* One place of an instance for a device. Its number is instance * LIMIT_DEVICES + position. */
+struct claim {
+	uint32_t device;    /* NONE: no device, or one without serial number */
+	struct link others; /* other claims of the same device */
+};
+
+struct instance {
+	uint64_t born; /* 0: empty slot */
+	char *text;    /* id, name, model, resource group, CCN, city, status text: one block, each with its NUL */
+	int64_t read_ns, dpi_read_ns; /* NEVER, or when the newest applied read left */
+	struct intent *intent;
+	uint32_t hash;
+	uint32_t scope; /* NONE: its scope left the settings */
+	uint32_t pin;
+	uint32_t listing;       /* the listing that showed it last */
+	uint32_t precheck;      /* target whose fresh read is on its way, or NONE */
+	uint32_t precheck_policy; /* state that counts it */
+	uint32_t precheck_probe;  /* account that it probes, or NONE */
+	struct link seen;       /* of its scope, the one seen longest ago first; only while not stale */
+	struct link dpi;        /* of its scope, in order of DPI reads */
+	struct claim claims[LIMIT_DEVICES];
+	uint8_t n_devices;
+	uint8_t absences;
+	uint8_t status; /* enum status */
+	uint8_t device_status[LIMIT_DEVICES];
+	uint8_t role[LIMIT_DEVICES]; /* enum ha_role, of the last fresh read */
+	uint8_t dpi_list; /* enum dpi_list */
+	bool is_leaving : 1; /* removed in this step */
+	bool is_stale : 1, is_dpi_stale : 1;
+	bool is_reading : 1;      /* a FOLLOW or READ of it is under way */
+	bool is_fresh_wanted : 1; /* its fresh read waits for that */
+	bool is_watched : 1;      /* even an unchanged observation of it may matter */
+	bool is_status_told : 1, is_serial_told : 1;
+};
+
+enum dpi_list {
+	DPI_LIST_NONE,
+	DPI_LIST_FIRST,   /* never read, or stale: as soon as a gentle pace allows */
+	DPI_LIST_REGULAR, /* spread over the interval */
+};
+
+struct device {
+	char *serial_number; /* NULL: empty slot */
+	uint32_t hash;
+	uint32_t claims;   /* the first claim, NONE: orphan, kept for an unsettled intent */
+	uint32_t n_claims; /* more than one: duplicate */
+	uint32_t instance; /* the one whose facts count */
+	uint32_t targets[VERSION_TYPE_N];
+	bool has_dpi_told : 1;
+	bool is_duplicate_pending : 1, is_duplicate_told : 1;
+};
+
+enum wait {
+	WAIT_NONE,
+	WAIT_UNSENT,   /* the call did not leave; a little later */
+	WAIT_BACKOFF,
+	WAIT_OFFLINE,  /* refused as offline: until a newer look, a minute later */
+	WAIT_DEGRADED, /* not healthy at the fresh read */
+	WAIT_BLOCKED,  /* failed, looked at again later */
+};
+
+struct attempts {
+	uint32_t version;
+	uint32_t n;
+	uint8_t reason;   /* enum reason: what it shows when none is left */
+	bool is_terminal; /* none is left, whatever n says */
+};
+
+/* Only targets that were acted upon have one. */
+struct history {
+	int64_t last_success_s, last_failure_s;
+	uint64_t attempts, failures;
+	struct attempts *versions;
+	uint32_t n_versions, cap_versions;
+};
+
+enum target_place {
+	PLACE_NOWHERE,
+	PLACE_QUEUE,     /* of its policy and scope */
+	PLACE_CATALOGUE, /* with those that cannot be compared without it */
+};
+
+struct target {
+	uint64_t born; /* 0: empty slot */
+	struct intent *intent;
+	struct history *history;
+	struct timer timer;
+	int64_t wait_ns;
+	int64_t phase_since_s, drift_since_s;
+	uint64_t ready_seq;
+	uint32_t device;
+	uint32_t reported; /* interned; 0: unknown */
+	struct link place;
+	uint32_t placed_in;      /* policy state or catalogue */
+	uint32_t placed_scope;
+	uint32_t counted_policy; /* policy state that counts it as managed, or NONE */
+	uint8_t version_type;
+	uint8_t phase, reason; /* as last told */
+	uint8_t wait;          /* enum wait */
+	uint8_t wait_reason;
+	uint8_t place_kind;    /* enum target_place */
+	bool is_absent : 1;    /* the device reports none of this type; the slot keeps its history */
+	bool is_version_odd : 1;
+};
+
+enum intent_state {
+	INTENT_STORING,
+	INTENT_CALLING,
+	INTENT_ACCEPTED,
+	INTENT_UNCONFIRMED,
+	INTENT_SETTLED,
+};
+
+struct intent {
+	uint64_t id;
+	uint64_t store_ticket;
+	enum intent_state state;
+	uint32_t target, instance, scope;
+	uint32_t policy;       /* state */
+	uint32_t policy_index; /* in the settings of its creation */
+	uint32_t from, to;
+	bool is_code_unknown;
+	bool is_seen;      /* the new version was seen: verifying */
+	bool is_vpn_verified;
+	bool is_verifying;     /* its verify read is under way, */
+	bool is_verify_wanted; /* or waits for another read of the instance */
+	uint32_t probe;        /* account that it probes, or NONE */
+	int64_t created_ns, sent_ns, accepted_ns, settled_ns, fresh_ns;
+	int64_t deadline_length_ns, deadline_ns, soak_ns;
+	int64_t seen_ns, soak_start_ns; /* NEVER: not healthy now */
+	int64_t next_follow_ns, next_verify_ns;
+	/* copies that outlive device and instance for the view */
+	char instance_id[LIMIT_INSTANCE_ID + 1], serial_number[LIMIT_SERIAL_NUMBER + 1];
+	enum version_type version_type;
+};
+
+struct start {
+	int64_t time_ns;
+	uint64_t intent;
+};
+
+struct queue {
+	struct list list;
+	uint32_t n;
+};
+
+/* A policy by its name: survives other settings. */
+struct policy_state {
+	uint32_t name;
+	uint32_t index; /* in the settings, POLICY_NONE: gone */
+	uint32_t in_flight, prechecks, managed;
+	struct start *starts; /* of the last hour, oldest first */
+	uint32_t n_starts, cap_starts;
+	struct queue *queues; /* by scope; NULL: none yet */
+	uint32_t n_queued;
+	struct timer timer;
+};
+
+struct account_state {
+	uint32_t name;
+	bool is_unusable; /* reads are refused */
+	bool is_paused;   /* upgrade calls are */
+	bool is_told;     /* that it is either */
+	uint32_t probes;      /* prechecks and intents under way as probes: 0 or 1 */
+	uint32_t pauses;      /* in a row, for the backoff */
+	int64_t probe_ns;
+	uint32_t forbidden[FORBIDDEN_IN_A_ROW]; /* instances of the last refusals in a row */
+	uint32_t n_forbidden;
+	struct timer timer;
+};
+
+struct scope_state {
+	uint32_t account;
+	uint32_t account_name, region_name;
+	bool is_listing;
+	uint32_t listing; /* number of the one under way or next */
+	uint32_t list_failures;
+	int64_t list_asked_ns, first_complete_ns, list_duration_ns;
+	uint32_t throttles;
+	int64_t throttled_until_ns;
+	uint32_t n_dpi;
+	int64_t dpi_asked_ns, dpi_regular_ns; /* the last DPI read of any kind, of the regular ones */
+	bool is_dpi_turn_regular;
+	struct list seen, dpi_first, dpi_regular;
+	struct timer list_timer, stale_timer, dpi_timer, follow_timer, wake_timer;
+};
+
+struct catalogue {
+	uint32_t model;
+	enum version_type version_type;
+	bool is_asking, is_answered;
+	uint32_t failures;
+	int64_t next_ask_ns;
+	struct {
+		uint32_t version;
+		int64_t created_ms;
+	} *entries;
+	uint32_t n;
+	struct list targets;
+	struct timer timer;
+};
+
+struct request {
+	uint64_t ticket;
+	bool is_follow;
+	enum read_purpose purpose;
+	uint32_t target, catalogue;
+	uint64_t intent;
+	uint32_t n;
+	uint32_t slots[LIMIT_PAGE]; /* FOLLOW */
+	uint64_t born[LIMIT_PAGE];
+};
+
+struct reconcile {
+	const struct settings *settings; /* NULL before the first */
+	struct pin_index *pins;
+	uint32_t (*pin_versions)[VERSION_TYPE_N]; /* interned, 0: not pinned */
+	uint32_t *policy_of;                      /* state of each policy of the settings */
+	int64_t longest_deadline_ns;
+	uint64_t steps, seed, tickets, intents_made, ready_seq;
+	int64_t now_ns, wall_s;
+	bool is_out_of_memory;
+
+	struct slab instances, devices, targets;
+	struct map instance_map, device_map;
+	struct strings strings; /* versions and names of policies, accounts, regions, models */
+	struct timers timers;
+
+	struct scope_state **scopes;
+	uint32_t n_scopes;
+	struct policy_state **policies;
+	uint32_t n_policies, cap_policies, next_policy;
+	struct account_state **accounts;
+	uint32_t n_accounts, cap_accounts;
+	struct catalogue **catalogues;
+	uint32_t n_catalogues, cap_catalogues;
+
+	struct intent **intents; /* unsettled, by id */
+	uint32_t n_intents, cap_intents;
+	struct intent **settled; /* in this step */
+	uint32_t n_settled, cap_settled;
+	uint32_t in_flight, prechecks;
+	uint64_t store_ticket; /* of this step, 0: nothing to store */
+	uint32_t store_failures;
+	int64_t store_retry_ns;
+	struct timer store_timer;
+
+	struct request **requests; /* unanswered, by ticket */
+	uint32_t n_requests, cap_requests;
+	uint32_t *leaving; /* instances removed in this step: freed at the next */
+	uint32_t n_leaving, cap_leaving;
+	uint32_t *duplicates; /* devices to tell about at the end of a listing */
+	uint32_t n_duplicates, cap_duplicates;
+
+	struct action *actions;
+	uint32_t n_actions, cap_actions;
+	struct action spare; /* what is written to when memory is out */
+};
+
+/* ---- reconcile.c ---- */
+/* A new action with everything set to none; never NULL (a dummy when memory is out). */
+struct action *plan_add(struct reconcile *r, enum action_kind kind);
+void set_timer(struct reconcile *r, struct timer *t, int64_t due_ns);
+void earlier_timer(struct reconcile *r, struct timer *t, int64_t due_ns); /* sets it only when that is earlier */
+uint32_t intern(struct reconcile *r, const char *text);
+bool grow(struct reconcile *r, void *items, uint32_t n, uint32_t *cap, size_t item_bytes);
+
+/* ---- fleet.c ---- */
+static inline struct instance *instance_at(const struct reconcile *r, uint32_t slot)
+{
+	return slab_at(&r->instances, slot);
+}
+static inline struct device *device_at(const struct reconcile *r, uint32_t slot)
+{
+	return slab_at(&r->devices, slot);
+}
+static inline struct target *target_at(const struct reconcile *r, uint32_t slot)
+{
+	return slab_at(&r->targets, slot);
+}
+enum instance_text {
+	TEXT_ID,
+	TEXT_NAME,
+	TEXT_MODEL,
+	TEXT_RESOURCE_GROUP,
+	TEXT_CCN,
+	TEXT_CITY,
+	TEXT_STATUS,
+	TEXT_N,
+};
+const char *instance_text(const struct instance *inst, enum instance_text what);
+uint32_t instance_find(const struct reconcile *r, uint32_t scope, const char *id);
+/* Applies one observation of a list or follow; ret may be new. */
+void fleet_observe(struct reconcile *r, uint32_t scope, const struct observation *o, int64_t read_ns, bool is_listing);
+/* Applies a single read: its devices are only those that are known already. */
+void fleet_observe_one(struct reconcile *r, uint32_t slot, const struct observation *o, int64_t read_ns);
+/* The end of a complete listing: who was absent twice leaves. */
+void fleet_sweep(struct reconcile *r, uint32_t scope, uint32_t listing, int64_t started_ns);
+/* Everything of it again: targets that should exist, phases, queues, timers. */
+void instance_update(struct reconcile *r, uint32_t slot);
+void instance_repin(struct reconcile *r, uint32_t slot);
+void instance_remove(struct reconcile *r, uint32_t slot);
+void device_update(struct reconcile *r, uint32_t device); /* its instance; removes it when it is nobody's */
+void device_drop_if_orphan(struct reconcile *r, uint32_t device);
+void fleet_free_leaving(struct reconcile *r);
+void fleet_deinit(struct reconcile *r);
+void list_append(struct slab *s, struct list *l, uint32_t slot, size_t link_offset);
+void list_remove(struct slab *s, struct list *l, uint32_t slot, size_t link_offset);
+
+/* ---- target.c ---- */
+struct history *target_history(struct reconcile *r, struct target *t); /* NULL only when memory is out */
+struct attempts *target_attempts(struct reconcile *r, struct target *t, uint32_t version); /* made when new; NULL as above */
+const struct attempts *target_attempts_of(const struct target *t, uint32_t version);       /* NULL: none yet */
+uint32_t target_ensure(struct reconcile *r, uint32_t device, enum version_type type); /* NONE only when memory is out */
+void target_update(struct reconcile *r, uint32_t target); /* phase, place, count, timer, and tells */
+/* True when it changed. */
+bool target_report(struct reconcile *r, uint32_t target, const char *version);
+void target_wait(struct reconcile *r, struct target *t, enum wait wait, int64_t until_ns, enum reason reason);
+void target_remove(struct reconcile *r, uint32_t target);
+
+/* ---- phase.c ---- */
+/* Where a target stands, and whether it would start if pacing let it. */
+struct stand {
+	enum phase phase;
+	enum reason reason;
+	bool is_ready;
+};
+struct stand stand_of(const struct reconcile *r, uint32_t target);
+/* The same with the causes that many targets share (store, settling, credentials, limits). */
+struct stand stand_exact(const struct reconcile *r, uint32_t target);
+/* Ready but for the intent that it has: may that call still leave? */
+bool stand_may_call(const struct reconcile *r, uint32_t target);
+uint32_t target_pin(const struct reconcile *r, const struct target *t);
+uint32_t target_desired(const struct reconcile *r, const struct target *t); /* interned, 0: unmanaged */
+uint32_t target_policy(const struct reconcile *r, const struct target *t);  /* state, NONE: unmanaged */
+enum version_order order_of(const struct reconcile *r, const struct target *t, uint32_t a, uint32_t b);
+bool target_is_online(const struct reconcile *r, const struct target *t);
+int64_t target_read_ns(const struct reconcile *r, const struct target *t); /* the age of its version; NEVER */
+struct instance *target_instance(const struct reconcile *r, const struct target *t);
+bool instance_has_intent(const struct reconcile *r, const struct instance *inst);
+bool reason_is_pacing(enum reason reason);
+
+/* ---- intent.c ---- */
+struct intent *intent_find(const struct reconcile *r, uint64_t id);
+void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint32_t probe);
+void intents_check_of(struct reconcile *r, uint32_t instance);
+void intent_verify_failed(struct reconcile *r, struct intent *in);
+void intent_stored(struct reconcile *r, uint64_t ticket, bool is_stored);
+void intent_called(struct reconcile *r, const struct event *ev);
+/* Looks at the facts and at the clock: may settle it. */
+void intent_check(struct reconcile *r, struct intent *in);
+void intent_verified(struct reconcile *r, struct intent *in, const struct observation *o);
+bool intent_explains(const struct reconcile *r, const struct target *t, uint32_t to);
+int64_t intent_follow_interval(const struct intent *in);
+bool intent_is_sent(const struct intent *in);
+
+/* ---- pacing.c ---- */
+uint32_t pacing_limit(const struct reconcile *r, const struct policy_state *p);
+uint32_t pacing_starts(const struct reconcile *r, const struct policy_state *p); /* in the last hour */
+bool pacing_is_settled(const struct reconcile *r, const struct scope_state *s);
+/* What holds all ready targets of a policy back: max_in_flight, rate, or none. */
+enum reason pacing_policy_reason(const struct reconcile *r, const struct policy_state *p);
+/* What holds all targets of a scope back: state_store, settling, credentials, throttled, or none. */
+enum reason pacing_scope_reason(const struct reconcile *r, uint32_t scope);
+void pacing_enqueue(struct reconcile *r, uint32_t target, uint32_t policy, uint32_t scope);
+void pacing_dequeue(struct reconcile *r, uint32_t target);
+void pacing_pump(struct reconcile *r);
+void pacing_count(struct reconcile *r, struct policy_state *p, const struct intent *in);   /* one more in flight, one more start */
+void pacing_moved(struct reconcile *r, struct policy_state *p, const struct intent *in);   /* its start is the call */
+void pacing_uncount(struct reconcile *r, struct policy_state *p, const struct intent *in, bool is_start_returned);
+void pacing_throttled(struct reconcile *r, uint32_t scope);
+/* May a target of the scope start? As a probe of its account, if ret_probe is not NONE. */
+bool pacing_may_start(const struct reconcile *r, uint32_t scope, uint32_t *ret_probe);
+void pacing_refused_account(struct reconcile *r, uint32_t scope, bool is_probe);
+void pacing_refused_forbidden(struct reconcile *r, uint32_t scope, uint32_t instance, bool is_probe);
+void pacing_call_passed(struct reconcile *r, uint32_t scope, bool is_accepted, bool is_probe);
+void pacing_probe_ended(struct reconcile *r, uint32_t account); /* NONE: it was none */
+void pacing_account_usable(struct reconcile *r, uint32_t scope, bool is_usable);
+void pacing_store_result(struct reconcile *r, bool is_stored);
+void precheck_end(struct reconcile *r, uint32_t instance); /* gives its place back */
+
+/* ---- schedule.c ---- */
+void schedule_scope(struct reconcile *r, uint32_t scope); /* at new settings */
+void schedule_listed(struct reconcile *r, const struct event *ev);
+void schedule_seen(struct reconcile *r, uint32_t instance);
+void schedule_unlink(struct reconcile *r, uint32_t instance);
+void schedule_dpi(struct reconcile *r, uint32_t instance); /* joins or leaves the DPI reads, as its pin wants */
+void schedule_dpi_read(struct reconcile *r, uint32_t instance);
+void schedule_timer(struct reconcile *r, enum timer_kind kind, uint32_t scope);
+void schedule_follow(struct reconcile *r, const struct intent *in);
+void schedule_verify(struct reconcile *r, struct intent *in);
+void schedule_precheck(struct reconcile *r, uint32_t target);
+void schedule_answer(struct reconcile *r, const struct event *ev);
+void schedule_deinit(struct reconcile *r);
+void catalogue_join(struct reconcile *r, uint32_t target);
+void catalogue_leave(struct reconcile *r, uint32_t target);
+void catalogue_timer(struct reconcile *r, uint32_t catalogue);
+void catalogue_answer(struct reconcile *r, uint32_t catalogue, const struct event *ev);
+const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type);

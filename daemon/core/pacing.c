@@ -1,0 +1,379 @@
+/*
+ * How many at once, how many an hour, and who is not to be called at all for now (rules 5 and 9).
+ *
+ * Ready targets stand in a queue of their policy and scope, first come first served; policies take turns. A
+ * start is counted from the moment its fresh read is asked for, so a burst of fresh reads never starts too many,
+ * and an intent counts until it is settled. A start holds its place in the sliding hour from the making of its
+ * intent, or, once the call left, from then on: whichever is later.
+ */
+#include "internal.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define PLACE_LINK offsetof(struct target, place)
+
+/* ---- limits ---- */
+
+uint32_t pacing_limit(const struct reconcile *r, const struct policy_state *p)
+{
+	const struct limit *limit;
+	double share;
+
+	if (p->index == POLICY_NONE)
+		return 0;
+	limit = &r->settings->policies[p->index].max_in_flight;
+	if (!limit->is_share)
+		return limit->count;
+	share = limit->share * (double)p->managed;
+	return share < 1.0 ? 1 : (uint32_t)share;
+}
+
+uint32_t pacing_starts(const struct reconcile *r, const struct policy_state *p)
+{
+	uint32_t expired = 0;
+
+	while (expired < p->n_starts && r->now_ns - p->starts[expired].time_ns >= HOUR_NS)
+		expired++;
+	return p->n_starts - expired;
+}
+
+enum reason pacing_policy_reason(const struct reconcile *r, const struct policy_state *p)
+{
+	if (r->in_flight + r->prechecks >= r->settings->max_in_flight || p->in_flight + p->prechecks >= pacing_limit(r, p))
+		return REASON_MAX_IN_FLIGHT;
+	if (pacing_starts(r, p) + p->prechecks >= r->settings->policies[p->index].max_starts_per_hour)
+		return REASON_RATE;
+	return REASON_NONE;
+}
+
+bool pacing_is_settled(const struct reconcile *r, const struct scope_state *s)
+{
+	return s->first_complete_ns != NEVER && r->now_ns - s->first_complete_ns >= r->longest_deadline_ns;
+}
+
+static bool account_is_closed(const struct account_state *a)
+{
+	return a->is_unusable || a->is_paused;
+}
+
+enum reason pacing_scope_reason(const struct reconcile *r, uint32_t scope)
+{
+	const struct scope_state *s = scope == NONE ? NULL : r->scopes[scope];
+
+	if (!s)
+		return REASON_NONE;
+	if (r->settings->is_enforcing && r->now_ns < r->store_retry_ns)
+		return REASON_STATE_STORE;
+	if (r->settings->is_enforcing && !pacing_is_settled(r, s))
+		return REASON_SETTLING;
+	if (account_is_closed(r->accounts[s->account]))
+		return REASON_CREDENTIALS;
+	return r->now_ns < s->throttled_until_ns ? REASON_THROTTLED : REASON_NONE;
+}
+
+/* Like the reason, but a paused account lets one probe through when it is time. */
+bool pacing_may_start(const struct reconcile *r, uint32_t scope, uint32_t *ret_probe)
+{
+	const struct scope_state *s = r->scopes[scope];
+	const struct account_state *a = r->accounts[s->account];
+	enum reason reason = pacing_scope_reason(r, scope);
+
+	*ret_probe = NONE;
+	if (reason != REASON_CREDENTIALS)
+		return reason == REASON_NONE;
+	if (a->is_unusable || a->probes > 0 || r->now_ns < a->probe_ns || r->now_ns < s->throttled_until_ns)
+		return false;
+	*ret_probe = s->account;
+	return true;
+}
+
+/* ---- queues ---- */
+
+void pacing_dequeue(struct reconcile *r, uint32_t slot)
+{
+	struct target *t = target_at(r, slot);
+	struct policy_state *p = r->policies[t->placed_in];
+
+	list_remove(&r->targets, &p->queues[t->placed_scope].list, slot, PLACE_LINK);
+	p->queues[t->placed_scope].n--;
+	p->n_queued--;
+	t->place_kind = PLACE_NOWHERE;
+}
+
+static bool policy_has_queues(struct reconcile *r, struct policy_state *p)
+{
+	uint32_t cap = 0;
+
+	if (p->queues)
+		return true;
+	while (cap < r->n_scopes)
+		if (!grow(r, &p->queues, cap, &cap, sizeof(*p->queues)))
+			return false;
+	for (uint32_t i = 0; i < r->n_scopes; i++)
+		p->queues[i] = (struct queue){ { NONE, NONE }, 0 };
+	return true;
+}
+
+void pacing_enqueue(struct reconcile *r, uint32_t slot, uint32_t policy, uint32_t scope)
+{
+	struct target *t = target_at(r, slot);
+	struct policy_state *p = r->policies[policy];
+
+	if (t->place_kind == PLACE_QUEUE && t->placed_in == policy && t->placed_scope == scope)
+		return;
+	if (t->place_kind == PLACE_QUEUE)
+		pacing_dequeue(r, slot);
+	else if (t->place_kind == PLACE_CATALOGUE)
+		catalogue_leave(r, slot);
+	if (!policy_has_queues(r, p))
+		return;
+	list_append(&r->targets, &p->queues[scope].list, slot, PLACE_LINK);
+	p->queues[scope].n++;
+	p->n_queued++;
+	t->place_kind = PLACE_QUEUE;
+	t->placed_in = policy;
+	t->placed_scope = scope;
+	t->ready_seq = ++r->ready_seq;
+}
+
+/* Of all scopes that may start, the target that has been ready the longest. */
+static uint32_t policy_next(const struct reconcile *r, const struct policy_state *p, uint32_t *ret_probe)
+{
+	uint32_t best = NONE;
+
+	for (uint32_t scope = 0; scope < r->n_scopes; scope++) {
+		uint32_t head = p->queues[scope].list.head;
+		uint32_t probe;
+
+		if (head == NONE || !pacing_may_start(r, scope, &probe))
+			continue;
+		if (best == NONE || target_at(r, head)->ready_seq < target_at(r, best)->ready_seq) {
+			best = head;
+			*ret_probe = probe;
+		}
+	}
+	return best;
+}
+
+static void start_precheck(struct reconcile *r, uint32_t slot, uint32_t probe)
+{
+	struct target *t = target_at(r, slot);
+	uint32_t policy = t->placed_in, instance = device_at(r, t->device)->instance;
+	struct instance *inst = instance_at(r, instance);
+
+	pacing_dequeue(r, slot);
+	inst->precheck = slot;
+	inst->precheck_policy = policy;
+	inst->precheck_probe = probe;
+	if (probe != NONE)
+		r->accounts[probe]->probes++;
+	r->policies[policy]->prechecks++;
+	r->prechecks++;
+	schedule_precheck(r, slot);
+	instance_update(r, instance);
+}
+
+void precheck_end(struct reconcile *r, uint32_t instance)
+{
+	struct instance *inst = instance_at(r, instance);
+
+	if (inst->precheck == NONE)
+		return;
+	r->policies[inst->precheck_policy]->prechecks--;
+	r->prechecks--;
+	inst->precheck = NONE;
+	inst->is_fresh_wanted = false;
+	pacing_probe_ended(r, inst->precheck_probe);
+	inst->precheck_probe = NONE;
+}
+
+/* When the oldest start of a full hour leaves it. */
+static void policy_wake(struct reconcile *r, struct policy_state *p)
+{
+	uint32_t n = pacing_starts(r, p);
+
+	if (p->n_queued > 0 && n > 0 && pacing_policy_reason(r, p) == REASON_RATE)
+		earlier_timer(r, &p->timer, p->starts[p->n_starts - n].time_ns + HOUR_NS);
+}
+
+void pacing_pump(struct reconcile *r)
+{
+	uint32_t idle = 0;
+
+	if (!r->settings || !r->settings->is_enforcing || r->n_policies == 0)
+		return;
+	while (idle < r->n_policies && r->in_flight + r->prechecks < r->settings->max_in_flight && !r->is_out_of_memory) {
+		struct policy_state *p = r->policies[r->next_policy];
+		uint32_t slot = NONE, probe = NONE;
+
+		r->next_policy = (r->next_policy + 1) % r->n_policies;
+		if (p->n_queued > 0 && p->index != POLICY_NONE && pacing_policy_reason(r, p) == REASON_NONE)
+			slot = policy_next(r, p, &probe);
+		if (slot != NONE) {
+			start_precheck(r, slot, probe);
+			idle = 0;
+		} else {
+			if (p->n_queued > 0 && p->index != POLICY_NONE)
+				policy_wake(r, p);
+			idle++;
+		}
+	}
+}
+
+/* ---- what counts ---- */
+
+static void starts_expire(struct reconcile *r, struct policy_state *p)
+{
+	uint32_t n = pacing_starts(r, p);
+
+	if (n < p->n_starts)
+		memmove(p->starts, p->starts + (p->n_starts - n), n * sizeof(*p->starts));
+	p->n_starts = n;
+}
+
+static void starts_remove(struct policy_state *p, uint64_t intent)
+{
+	for (uint32_t i = p->n_starts; i-- > 0;)
+		if (p->starts[i].intent == intent) {
+			memmove(p->starts + i, p->starts + i + 1, (p->n_starts - i - 1) * sizeof(*p->starts));
+			p->n_starts--;
+			return;
+		}
+}
+
+/* Keeps the oldest first. */
+static void starts_insert(struct reconcile *r, struct policy_state *p, struct start start)
+{
+	uint32_t i = p->n_starts;
+
+	if (!grow(r, &p->starts, p->n_starts, &p->cap_starts, sizeof(*p->starts)))
+		return;
+	for (; i > 0 && p->starts[i - 1].time_ns > start.time_ns; i--)
+		p->starts[i] = p->starts[i - 1];
+	p->starts[i] = start;
+	p->n_starts++;
+}
+
+void pacing_count(struct reconcile *r, struct policy_state *p, const struct intent *in)
+{
+	p->in_flight++;
+	r->in_flight++;
+	starts_expire(r, p);
+	starts_insert(r, p, (struct start){ in->created_ns, in->id });
+}
+
+void pacing_moved(struct reconcile *r, struct policy_state *p, const struct intent *in)
+{
+	starts_remove(p, in->id);
+	starts_insert(r, p, (struct start){ in->sent_ns, in->id });
+}
+
+void pacing_uncount(struct reconcile *r, struct policy_state *p, const struct intent *in, bool is_start_returned)
+{
+	p->in_flight--;
+	r->in_flight--;
+	if (is_start_returned)
+		starts_remove(p, in->id);
+}
+
+/* ---- pauses ---- */
+
+void pacing_throttled(struct reconcile *r, uint32_t scope)
+{
+	struct scope_state *s = scope == NONE ? NULL : r->scopes[scope];
+
+	if (!s || r->now_ns < s->throttled_until_ns)
+		return; /* calls that had left before */
+	s->throttled_until_ns = r->now_ns + backoff_ns(THROTTLE_NS, THROTTLE_MAX_NS, s->throttles++);
+	set_timer(r, &s->wake_timer, s->throttled_until_ns);
+}
+
+static void account_tell(struct reconcile *r, uint32_t scope)
+{
+	struct account_state *a = r->accounts[r->scopes[scope]->account];
+	struct action *action;
+
+	if (a->is_told == account_is_closed(a))
+		return;
+	a->is_told = !a->is_told;
+	action = plan_add(r, ACTION_TELL_ACCOUNT);
+	action->scope = scope;
+	action->is_paused = a->is_told;
+	action->reason = REASON_CREDENTIALS;
+}
+
+/* A refusal of a call that had left before the pause says nothing new. */
+static void account_pause(struct reconcile *r, uint32_t scope, bool is_probe)
+{
+	struct account_state *a = r->accounts[r->scopes[scope]->account];
+
+	if (a->is_paused && !is_probe)
+		return;
+	a->is_paused = true;
+	a->probe_ns = r->now_ns + backoff_ns(PROBE_NS, HOUR_NS, a->pauses++);
+	set_timer(r, &a->timer, a->probe_ns);
+	account_tell(r, scope);
+}
+
+void pacing_refused_account(struct reconcile *r, uint32_t scope, bool is_probe)
+{
+	if (scope != NONE)
+		account_pause(r, scope, is_probe);
+}
+
+void pacing_refused_forbidden(struct reconcile *r, uint32_t scope, uint32_t instance, bool is_probe)
+{
+	struct account_state *a = scope == NONE ? NULL : r->accounts[r->scopes[scope]->account];
+
+	if (!a)
+		return;
+	for (uint32_t i = 0; i < a->n_forbidden; i++)
+		if (a->forbidden[i] == instance && !is_probe)
+			return;
+	if (a->n_forbidden < FORBIDDEN_IN_A_ROW)
+		a->forbidden[a->n_forbidden++] = instance;
+	if (a->n_forbidden == FORBIDDEN_IN_A_ROW || is_probe)
+		account_pause(r, scope, is_probe);
+}
+
+void pacing_call_passed(struct reconcile *r, uint32_t scope, bool is_accepted, bool is_probe)
+{
+	struct account_state *a = scope == NONE ? NULL : r->accounts[r->scopes[scope]->account];
+
+	if (!a)
+		return;
+	if (is_accepted) {
+		r->scopes[scope]->throttles = 0;
+		a->n_forbidden = 0;
+	}
+	if (a->is_paused && (is_probe || is_accepted)) {
+		a->is_paused = false;
+		a->pauses = 0;
+		a->n_forbidden = 0;
+		account_tell(r, scope);
+	}
+}
+
+void pacing_probe_ended(struct reconcile *r, uint32_t account)
+{
+	if (account != NONE)
+		r->accounts[account]->probes--;
+}
+
+void pacing_account_usable(struct reconcile *r, uint32_t scope, bool is_usable)
+{
+	r->accounts[r->scopes[scope]->account]->is_unusable = !is_usable;
+	account_tell(r, scope);
+}
+
+void pacing_store_result(struct reconcile *r, bool is_stored)
+{
+	if (is_stored) {
+		r->store_failures = 0;
+		r->store_retry_ns = NEVER;
+		return;
+	}
+	r->store_retry_ns = r->now_ns + backoff_ns(STORE_RETRY_NS, STORE_RETRY_MAX_NS, r->store_failures++);
+	set_timer(r, &r->store_timer, r->store_retry_ns);
+}

@@ -1,0 +1,324 @@
+/*
+ * The one phase and the one reason of a target (behaviour.md, precedence).
+ *
+ * Only looks: every function here derives its answer from the facts, the settings and the clock of the step.
+ * What stands in the way of many targets at once (the store, settling, credentials, limits) is not kept per
+ * target but looked up when somebody asks, so that 100,000 waiting targets cost nothing.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+struct instance *target_instance(const struct reconcile *r, const struct target *t)
+{
+	return instance_at(r, device_at(r, t->device)->instance);
+}
+
+uint32_t target_pin(const struct reconcile *r, const struct target *t)
+{
+	uint32_t pin = target_instance(r, t)->pin;
+
+	return pin != PIN_NONE && r->pin_versions[pin][t->version_type] ? pin : PIN_NONE;
+}
+
+uint32_t target_desired(const struct reconcile *r, const struct target *t)
+{
+	uint32_t pin = target_pin(r, t);
+
+	return pin == PIN_NONE ? 0 : r->pin_versions[pin][t->version_type];
+}
+
+uint32_t target_policy(const struct reconcile *r, const struct target *t)
+{
+	uint32_t pin = target_pin(r, t);
+	uint32_t policy = pin == PIN_NONE ? POLICY_NONE : r->settings->pins[pin].policy[t->version_type];
+
+	return policy == POLICY_NONE ? NONE : r->policy_of[policy];
+}
+
+bool reason_is_pacing(enum reason reason)
+{
+	switch ((int)reason) {
+	case REASON_PAIR:
+	case REASON_MAX_IN_FLIGHT:
+	case REASON_RATE:
+	case REASON_THROTTLED:
+	case REASON_PRECHECK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static enum version_order order_by_date(const struct catalogue *c, uint32_t a, uint32_t b)
+{
+	bool has_a = false, has_b = false;
+	int64_t a_ms = 0, b_ms = 0;
+
+	for (uint32_t i = 0; c && i < c->n; i++) {
+		if (c->entries[i].version == a) {
+			has_a = true;
+			a_ms = c->entries[i].created_ms;
+		}
+		if (c->entries[i].version == b) {
+			has_b = true;
+			b_ms = c->entries[i].created_ms;
+		}
+	}
+	if (!has_a || !has_b || a_ms == b_ms)
+		return VERSION_ORDER_INCOMPARABLE;
+	return a_ms < b_ms ? VERSION_ORDER_OLDER : VERSION_ORDER_NEWER;
+}
+
+static const struct catalogue *catalogue_of(const struct reconcile *r, const struct target *t)
+{
+	uint32_t model = strings_find(&r->strings, instance_text(target_instance(r, t), TEXT_MODEL));
+
+	return model == NONE ? NULL : catalogue_find(r, model, (enum version_type)t->version_type);
+}
+
+enum version_order order_of(const struct reconcile *r, const struct target *t, uint32_t a, uint32_t b)
+{
+	enum version_order order = VERSION_ORDER_SAME;
+
+	if (a != b)
+		order = version_compare(strings_text(&r->strings, a), strings_text(&r->strings, b));
+	return order == VERSION_ORDER_INCOMPARABLE ? order_by_date(catalogue_of(r, t), a, b) : order;
+}
+
+/* Where the device of the target sits in its instance. */
+static unsigned int target_position(const struct instance *inst, const struct target *t)
+{
+	return inst->n_devices > 1 && inst->claims[1].device == t->device ? 1 : 0;
+}
+
+/* Of instance and device whichever says no. */
+static enum status target_status(const struct reconcile *r, const struct target *t)
+{
+	const struct instance *inst = target_instance(r, t);
+
+	if (inst->status == STATUS_ACTIVE)
+		return (enum status)inst->device_status[target_position(inst, t)];
+	return (enum status)inst->status;
+}
+
+bool target_is_online(const struct reconcile *r, const struct target *t)
+{
+	return target_status(r, t) == STATUS_ACTIVE;
+}
+
+int64_t target_read_ns(const struct reconcile *r, const struct target *t)
+{
+	const struct instance *inst = target_instance(r, t);
+
+	if (device_at(r, t->device)->claims == NONE)
+		return NEVER;
+	return t->version_type == VERSION_TYPE_DPI ? inst->dpi_read_ns : inst->read_ns;
+}
+
+/* The reason that comes first; REASON_NONE is no reason. */
+static enum reason first_of(enum reason a, enum reason b)
+{
+	if (a == REASON_NONE || b == REASON_NONE)
+		return a == REASON_NONE ? b : a;
+	return a < b ? a : b;
+}
+
+static enum reason reason_of_status(enum status status)
+{
+	static const enum reason reasons[STATUS_N] = {
+		[STATUS_IN_ARREARS] = REASON_IN_ARREARS,
+		[STATUS_NOT_ACTIVATED] = REASON_NOT_ACTIVATED,
+	};
+	return reasons[status];
+}
+
+static const struct policy *policy_of_target(const struct reconcile *r, const struct target *t)
+{
+	return &r->settings->policies[r->policies[target_policy(r, t)]->index];
+}
+
+static enum reason failed_reason(const struct reconcile *r, const struct target *t, uint32_t desired)
+{
+	const struct attempts *tried = target_attempts_of(t, desired);
+	enum reason reason = reason_of_status(target_status(r, t));
+
+	if (device_at(r, t->device)->n_claims > 1)
+		reason = first_of(reason, REASON_DUPLICATE);
+	if (instance_text(target_instance(r, t), TEXT_CCN)[0] == '\0')
+		reason = first_of(reason, REASON_NOT_BOUND);
+	if (t->wait == WAIT_BLOCKED)
+		reason = first_of(reason, (enum reason)t->wait_reason);
+	if (tried && (tried->is_terminal || tried->n >= policy_of_target(r, t)->retry.attempts))
+		reason = first_of(reason, (enum reason)tried->reason);
+	return reason;
+}
+
+static bool is_partner_offline(const struct instance *inst, const struct target *t)
+{
+	unsigned int other = 1 - target_position(inst, t);
+
+	return inst->n_devices == LIMIT_DEVICES && inst->claims[other].device != NONE &&
+	       inst->device_status[other] != STATUS_ACTIVE;
+}
+
+/* REASON_NONE: nothing of its own is in the way. */
+static enum reason waiting_reason(const struct reconcile *r, const struct target *t)
+{
+	const struct instance *inst = target_instance(r, t);
+
+	if (r->settings->pins[inst->pin].is_held)
+		return REASON_HELD;
+	if (!target_is_online(r, t) || t->wait == WAIT_OFFLINE)
+		return REASON_OFFLINE;
+	if (t->wait == WAIT_DEGRADED || is_partner_offline(inst, t))
+		return REASON_DEGRADED;
+	if (t->wait == WAIT_BACKOFF)
+		return REASON_BACKOFF;
+	if (!policy_of_target(r, t)->is_always_open)
+		return REASON_WINDOW;
+	return t->wait == WAIT_UNSENT ? REASON_PRECHECK : REASON_NONE;
+}
+
+static struct stand stand_of_intent(const struct intent *in)
+{
+	if (in->is_seen)
+		return (struct stand){ PHASE_VERIFYING, REASON_SOAK, false };
+	if (in->state == INTENT_ACCEPTED)
+		return (struct stand){ PHASE_UPGRADING, REASON_ACCEPTED, false };
+	if (in->state == INTENT_UNCONFIRMED)
+		return (struct stand){ PHASE_UPGRADING, REASON_UNCONFIRMED, false };
+	return (struct stand){ PHASE_UPGRADING, REASON_REQUESTED, false };
+}
+
+/* Without its intent, and as if it were alone in its instance. */
+static struct stand stand_alone(const struct reconcile *r, const struct target *t)
+{
+	const struct instance *inst = target_instance(r, t);
+	uint32_t desired = target_desired(r, t);
+	enum version_order order;
+	enum reason reason;
+
+	if (!desired)
+		return (struct stand){ PHASE_UNMANAGED, REASON_NO_PIN, false };
+	if (!t->reported)
+		return (struct stand){ PHASE_UNKNOWN, REASON_NEVER_OBSERVED, false };
+	if (inst->is_stale || (t->version_type == VERSION_TYPE_DPI && (inst->is_dpi_stale || inst->dpi_read_ns == NEVER)))
+		return (struct stand){ PHASE_UNKNOWN, REASON_STALE, false };
+	order = order_of(r, t, t->reported, desired);
+	if (order == VERSION_ORDER_SAME)
+		return (struct stand){ PHASE_IN_SYNC, REASON_NONE, false };
+	if (order == VERSION_ORDER_NEWER)
+		return (struct stand){ PHASE_AHEAD, REASON_NONE, false };
+	reason = failed_reason(r, t, desired);
+	if (order == VERSION_ORDER_INCOMPARABLE) {
+		const struct catalogue *c = catalogue_of(r, t);
+
+		if (c ? c->is_answered : r->n_catalogues >= LIMIT_CATALOGUES)
+			reason = first_of(reason, REASON_INCOMPARABLE);
+	}
+	if (reason != REASON_NONE)
+		return (struct stand){ PHASE_FAILED, reason, false };
+	reason = waiting_reason(r, t);
+	if (reason != REASON_NONE || order != VERSION_ORDER_OLDER)
+		return (struct stand){ PHASE_WAITING, reason != REASON_NONE ? reason : REASON_PRECHECK, false };
+	return (struct stand){ PHASE_WAITING, REASON_PRECHECK, true };
+}
+
+/* The other device's target of the same type; NULL when there is none. */
+static const struct target *partner_of(const struct reconcile *r, const struct instance *inst, const struct target *t,
+				       enum version_type type)
+{
+	uint32_t device = inst->n_devices == LIMIT_DEVICES ? inst->claims[1 - target_position(inst, t)].device : NONE;
+	uint32_t slot = device == NONE || device == t->device ? NONE : device_at(r, device)->targets[type];
+
+	return slot == NONE || target_at(r, slot)->is_absent ? NULL : target_at(r, slot);
+}
+
+/* Rule 1: the standby goes first; when that is unknown, or both are active, the backup. */
+static unsigned int first_of_pair(const struct instance *inst)
+{
+	return inst->role[0] == HA_ROLE_STANDBY && inst->role[1] != HA_ROLE_STANDBY ? 0 : 1;
+}
+
+/* Must the target let its partner go first? */
+static bool is_second(const struct reconcile *r, const struct instance *inst, const struct target *t)
+{
+	const struct target *partner = partner_of(r, inst, t, (enum version_type)t->version_type);
+	struct stand s;
+
+	if (!partner || target_position(inst, t) == first_of_pair(inst))
+		return false;
+	s = stand_alone(r, partner);
+	return partner->intent || (s.phase != PHASE_IN_SYNC && s.phase != PHASE_AHEAD);
+}
+
+/* Is a Device target of the instance about to go? Then no Dpi target does. */
+static bool is_device_due(const struct reconcile *r, const struct instance *inst)
+{
+	for (unsigned int k = 0; k < inst->n_devices; k++) {
+		const struct target *t, *partner;
+		uint32_t slot = inst->claims[k].device == NONE ? NONE : device_at(r, inst->claims[k].device)->targets[VERSION_TYPE_DEVICE];
+
+		if (slot == NONE || !stand_alone(r, target_at(r, slot)).is_ready)
+			continue;
+		t = target_at(r, slot);
+		partner = partner_of(r, inst, t, VERSION_TYPE_DEVICE);
+		/* behind a partner that stands still it is not about to go */
+		if (!is_second(r, inst, t) || (partner && stand_alone(r, partner).is_ready))
+			return true;
+	}
+	return false;
+}
+
+static bool must_wait_for_others(const struct reconcile *r, uint32_t slot)
+{
+	const struct target *t = target_at(r, slot);
+	const struct instance *inst = target_instance(r, t);
+
+	if (instance_has_intent(r, inst) || (inst->precheck != NONE && inst->precheck != slot))
+		return true;
+	if (is_second(r, inst, t))
+		return true;
+	return t->version_type == VERSION_TYPE_DPI && is_device_due(r, inst);
+}
+
+struct stand stand_of(const struct reconcile *r, uint32_t slot)
+{
+	const struct target *t = target_at(r, slot);
+	struct stand s;
+
+	if (t->intent)
+		return stand_of_intent(t->intent);
+	s = stand_alone(r, t);
+	if (s.is_ready && must_wait_for_others(r, slot))
+		return (struct stand){ PHASE_WAITING, REASON_PAIR, false };
+	if (s.is_ready && !r->settings->is_enforcing)
+		return (struct stand){ PHASE_WAITING, REASON_OBSERVE_MODE, false };
+	return s;
+}
+
+bool stand_may_call(const struct reconcile *r, uint32_t slot)
+{
+	const struct target *t = target_at(r, slot);
+
+	return r->settings->is_enforcing && stand_alone(r, t).is_ready && !is_second(r, target_instance(r, t), t);
+}
+
+struct stand stand_exact(const struct reconcile *r, uint32_t slot)
+{
+	const struct target *t = target_at(r, slot);
+	const struct instance *inst = target_instance(r, t);
+	struct stand s = stand_of(r, slot);
+	enum reason shared;
+
+	if (s.phase != PHASE_WAITING || (inst->precheck == slot && inst->precheck_probe != NONE))
+		return s;
+	shared = pacing_scope_reason(r, inst->scope);
+	if (s.is_ready && inst->precheck != slot)
+		shared = first_of(shared, pacing_policy_reason(r, r->policies[target_policy(r, t)]));
+	if (shared == REASON_THROTTLED && !s.is_ready)
+		return s;
+	s.reason = first_of(s.reason, shared);
+	return s;
+}

@@ -1,0 +1,742 @@
+/*
+ * Which reads are asked for, and when: listings, DPI versions, follow-ups, fresh and verify reads, catalogues.
+ *
+ * Of one instance one read is under way at a time, and of one scope one listing; what is wanted meanwhile waits
+ * for the answer. A failed read changes nothing but when it is tried again.
+ */
+#include "internal.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEEN_LINK offsetof(struct instance, seen)
+#define DPI_LINK offsetof(struct instance, dpi)
+#define PLACE_LINK offsetof(struct target, place)
+
+/* ---- requests ---- */
+
+static struct request *request_new(struct reconcile *r, uint32_t instance)
+{
+	struct request *q = calloc(1, sizeof(*q));
+
+	if (!q || !grow(r, &r->requests, r->n_requests, &r->cap_requests, sizeof(struct request *))) {
+		r->is_out_of_memory = true;
+		free(q);
+		return NULL;
+	}
+	q->ticket = ++r->tickets;
+	q->target = q->catalogue = NONE;
+	if (instance != NONE) {
+		q->slots[0] = instance;
+		q->born[0] = instance_at(r, instance)->born;
+		q->n = 1;
+	}
+	r->requests[r->n_requests++] = q;
+	return q;
+}
+
+/* Takes it out; the caller frees it. */
+static struct request *request_take(struct reconcile *r, uint64_t ticket)
+{
+	uint32_t low = 0, high = r->n_requests;
+	struct request *q;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (r->requests[middle]->ticket < ticket)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == r->n_requests || r->requests[low]->ticket != ticket)
+		return NULL;
+	q = r->requests[low];
+	r->n_requests--;
+	memmove(r->requests + low, r->requests + low + 1, (r->n_requests - low) * sizeof(*r->requests));
+	return q;
+}
+
+static struct request *read_ask(struct reconcile *r, uint32_t instance, uint32_t target, enum read_purpose purpose)
+{
+	struct request *q = request_new(r, instance);
+	struct action *a;
+
+	if (!q)
+		return NULL;
+	q->purpose = purpose;
+	q->target = target;
+	a = plan_add(r, ACTION_READ);
+	a->ticket = q->ticket;
+	a->scope = instance_at(r, instance)->scope;
+	a->instance = instance;
+	a->target = target;
+	a->purpose = purpose;
+	if (purpose != READ_CATALOGUE)
+		instance_at(r, instance)->is_reading = true;
+	return q;
+}
+
+static void precheck_ask(struct reconcile *r, uint32_t instance)
+{
+	instance_at(r, instance)->is_fresh_wanted = false;
+	read_ask(r, instance, instance_at(r, instance)->precheck, READ_FRESH);
+}
+
+void schedule_precheck(struct reconcile *r, uint32_t target)
+{
+	uint32_t instance = device_at(r, target_at(r, target)->device)->instance;
+
+	if (instance_at(r, instance)->is_reading)
+		instance_at(r, instance)->is_fresh_wanted = true;
+	else
+		precheck_ask(r, instance);
+}
+
+void schedule_verify(struct reconcile *r, struct intent *in)
+{
+	uint32_t instance = device_at(r, target_at(r, in->target)->device)->instance;
+	struct request *q;
+
+	in->is_verifying = true;
+	in->is_verify_wanted = instance_at(r, instance)->is_reading || instance_at(r, instance)->scope == NONE;
+	if (in->is_verify_wanted)
+		return;
+	q = read_ask(r, instance, in->target, READ_VERIFY);
+	if (q)
+		q->intent = in->id;
+}
+
+static void verify_wanted(struct reconcile *r, const struct instance *inst)
+{
+	for (unsigned int k = 0; k < inst->n_devices; k++)
+		for (unsigned int type = 0; inst->claims[k].device != NONE && type < VERSION_TYPE_N; type++) {
+			uint32_t target = device_at(r, inst->claims[k].device)->targets[type];
+
+			if (target != NONE && target_at(r, target)->intent && target_at(r, target)->intent->is_verify_wanted)
+				schedule_verify(r, target_at(r, target)->intent);
+		}
+}
+
+/* The read of these instances was answered: what waited for it goes now. */
+static void request_end(struct reconcile *r, const struct request *q)
+{
+	for (uint32_t i = 0; i < q->n; i++) {
+		struct instance *inst = instance_at(r, q->slots[i]);
+
+		if (inst->born != q->born[i] || inst->is_leaving)
+			continue;
+		inst->is_reading = false;
+		if (inst->is_fresh_wanted)
+			precheck_ask(r, q->slots[i]);
+		else if (inst->is_watched)
+			verify_wanted(r, inst);
+	}
+}
+
+/* ---- listings ---- */
+
+static void list_ask(struct reconcile *r, uint32_t scope)
+{
+	struct scope_state *s = r->scopes[scope];
+	struct action *a = plan_add(r, ACTION_LIST);
+
+	a->scope = scope;
+	s->is_listing = true;
+	s->list_asked_ns = r->now_ns;
+}
+
+void schedule_scope(struct reconcile *r, uint32_t scope)
+{
+	struct scope_state *s = r->scopes[scope];
+
+	if (!s->is_listing && s->list_timer.place == 0)
+		list_ask(r, scope);
+	else if (!s->is_listing)
+		earlier_timer(r, &s->list_timer, s->list_asked_ns + r->settings->scopes[scope].poll_interval_ns);
+	if (s->first_complete_ns != NEVER && !pacing_is_settled(r, s))
+		set_timer(r, &s->wake_timer, s->first_complete_ns + r->longest_deadline_ns);
+}
+
+void schedule_listed(struct reconcile *r, const struct event *ev)
+{
+	uint32_t scope = ev->listing.scope;
+	struct scope_state *s = r->scopes[scope];
+	int64_t poll_ns = r->settings->scopes[scope].poll_interval_ns, next_ns;
+
+	s->is_listing = false;
+	if (ev->listing.is_complete) {
+		s->list_failures = 0;
+		s->list_duration_ns = r->now_ns - ev->listing.started_ns;
+		fleet_sweep(r, scope, s->listing, ev->listing.started_ns);
+		next_ns = s->list_asked_ns + poll_ns;
+		if (s->first_complete_ns == NEVER) {
+			s->first_complete_ns = r->now_ns;
+			set_timer(r, &s->wake_timer, r->now_ns + r->longest_deadline_ns);
+		}
+	} else {
+		next_ns = r->now_ns + backoff_ns(LIST_RETRY_NS, poll_ns, s->list_failures++);
+	}
+	s->listing++;
+	set_timer(r, &s->list_timer, next_ns);
+}
+
+/* ---- staleness ---- */
+
+static int64_t stale_after_ns(const struct reconcile *r, uint32_t scope)
+{
+	int64_t interval = r->settings->scopes[scope].poll_interval_ns;
+
+	if (r->scopes[scope]->list_duration_ns > interval)
+		interval = r->scopes[scope]->list_duration_ns;
+	return interval * STALE_INTERVALS;
+}
+
+/* The timer may come too early, for one that was seen since: it then looks for the next. */
+void schedule_seen(struct reconcile *r, uint32_t slot)
+{
+	struct instance *inst = instance_at(r, slot);
+	struct scope_state *s = inst->scope == NONE ? NULL : r->scopes[inst->scope];
+
+	if (!s)
+		return;
+	if (!inst->is_stale)
+		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
+	inst->is_stale = false;
+	list_append(&r->instances, &s->seen, slot, SEEN_LINK);
+	if (s->stale_timer.place == 0)
+		set_timer(r, &s->stale_timer, inst->read_ns + stale_after_ns(r, inst->scope));
+}
+
+static void stale_timer(struct reconcile *r, uint32_t scope)
+{
+	struct scope_state *s = r->scopes[scope];
+	int64_t after_ns = stale_after_ns(r, scope);
+
+	while (s->seen.head != NONE) {
+		uint32_t slot = s->seen.head;
+		struct instance *inst = instance_at(r, slot);
+
+		if (inst->read_ns + after_ns > r->now_ns) {
+			set_timer(r, &s->stale_timer, inst->read_ns + after_ns);
+			return;
+		}
+		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
+		inst->is_stale = true;
+		instance_update(r, slot);
+	}
+}
+
+void schedule_unlink(struct reconcile *r, uint32_t slot)
+{
+	struct instance *inst = instance_at(r, slot);
+	struct scope_state *s = inst->scope == NONE ? NULL : r->scopes[inst->scope];
+
+	if (!s)
+		return;
+	if (!inst->is_stale)
+		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
+	inst->is_stale = true;
+	if (inst->dpi_list != DPI_LIST_NONE) {
+		list_remove(&r->instances, inst->dpi_list == DPI_LIST_FIRST ? &s->dpi_first : &s->dpi_regular, slot, DPI_LINK);
+		s->n_dpi--;
+	}
+	inst->dpi_list = DPI_LIST_NONE;
+}
+
+/* ---- DPI versions ---- */
+
+static void dpi_move(struct reconcile *r, uint32_t slot, enum dpi_list to)
+{
+	struct instance *inst = instance_at(r, slot);
+	struct scope_state *s = r->scopes[inst->scope];
+
+	if (inst->dpi_list != DPI_LIST_NONE)
+		list_remove(&r->instances, inst->dpi_list == DPI_LIST_FIRST ? &s->dpi_first : &s->dpi_regular, slot, DPI_LINK);
+	inst->dpi_list = (uint8_t)to;
+	if (to != DPI_LIST_NONE)
+		list_append(&r->instances, to == DPI_LIST_FIRST ? &s->dpi_first : &s->dpi_regular, slot, DPI_LINK);
+}
+
+/* The shortest time between two DPI reads of a scope. */
+static int64_t dpi_gentle_ns(const struct reconcile *r, uint32_t scope)
+{
+	double ns = (double)(DPI_SHARE_OF_CALLS * NS_PER_S) / r->settings->scopes[scope].calls_per_second;
+
+	return ns < 1.0 ? 1 : ns > (double)HOUR_NS ? HOUR_NS : (int64_t)ns;
+}
+
+/* The time between two regular ones, so that all are read once in an interval. */
+static int64_t dpi_pace_ns(const struct reconcile *r, uint32_t scope)
+{
+	int64_t n = r->scopes[scope]->n_dpi > 0 ? r->scopes[scope]->n_dpi : 1;
+	int64_t pace = (r->settings->scopes[scope].dpi_poll_interval_ns + n - 1) / n, gentle = dpi_gentle_ns(r, scope);
+
+	return pace > gentle ? pace : gentle;
+}
+
+static int64_t after(int64_t since_ns, int64_t delay_ns, int64_t now_ns)
+{
+	return since_ns == NEVER || since_ns + delay_ns < now_ns ? now_ns : since_ns + delay_ns;
+}
+
+static void dpi_arm(struct reconcile *r, uint32_t scope)
+{
+	struct scope_state *s = r->scopes[scope];
+	int64_t first = after(s->dpi_asked_ns, dpi_gentle_ns(r, scope), r->now_ns), regular;
+
+	if (s->dpi_first.head == NONE && s->dpi_regular.head == NONE)
+		return;
+	regular = after(s->dpi_regular_ns, dpi_pace_ns(r, scope), first);
+	set_timer(r, &s->dpi_timer, s->dpi_first.head != NONE ? first : regular);
+}
+
+void schedule_dpi(struct reconcile *r, uint32_t slot)
+{
+	struct instance *inst = instance_at(r, slot);
+	bool is_wanted = inst->scope != NONE && inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
+
+	if (is_wanted == (inst->dpi_list != DPI_LIST_NONE))
+		return;
+	if (is_wanted) {
+		r->scopes[inst->scope]->n_dpi++;
+		dpi_move(r, slot, inst->dpi_read_ns == NEVER || inst->is_dpi_stale ? DPI_LIST_FIRST : DPI_LIST_REGULAR);
+		dpi_arm(r, inst->scope);
+	} else {
+		r->scopes[inst->scope]->n_dpi--;
+		dpi_move(r, slot, DPI_LIST_NONE);
+	}
+}
+
+void schedule_dpi_read(struct reconcile *r, uint32_t slot)
+{
+	if (instance_at(r, slot)->dpi_list != DPI_LIST_NONE)
+		dpi_move(r, slot, DPI_LIST_REGULAR);
+}
+
+static void dpi_check_stale(struct reconcile *r, uint32_t slot)
+{
+	struct instance *inst = instance_at(r, slot);
+	const struct scope_state *s = r->scopes[inst->scope];
+	int64_t interval = r->settings->scopes[inst->scope].dpi_poll_interval_ns;
+
+	if (interval < dpi_pace_ns(r, inst->scope) * s->n_dpi)
+		interval = dpi_pace_ns(r, inst->scope) * s->n_dpi;
+	if (inst->dpi_read_ns == NEVER || inst->is_dpi_stale || r->now_ns - inst->dpi_read_ns < interval * STALE_INTERVALS)
+		return;
+	inst->is_dpi_stale = true;
+	instance_update(r, slot);
+}
+
+/* Both lists take turns when both are due, so that neither waits for the other for ever. */
+static void dpi_timer(struct reconcile *r, uint32_t scope)
+{
+	struct scope_state *s = r->scopes[scope];
+	bool is_regular_due = s->dpi_regular.head != NONE && after(s->dpi_regular_ns, dpi_pace_ns(r, scope), r->now_ns) == r->now_ns;
+	bool is_regular = is_regular_due && (s->dpi_first.head == NONE || s->is_dpi_turn_regular);
+	uint32_t slot = is_regular ? s->dpi_regular.head : s->dpi_first.head;
+
+	s->is_dpi_turn_regular = !is_regular;
+	if (slot != NONE) {
+		struct instance *inst = instance_at(r, slot);
+
+		s->dpi_asked_ns = r->now_ns;
+		if (is_regular)
+			s->dpi_regular_ns = r->now_ns;
+		dpi_move(r, slot, (enum dpi_list)inst->dpi_list); /* to the end of it */
+		dpi_check_stale(r, slot);
+		if (!inst->is_reading && !inst->is_stale)
+			read_ask(r, slot, NONE, READ_DPI);
+	}
+	dpi_arm(r, scope);
+}
+
+/* ---- follow-ups ---- */
+
+void schedule_follow(struct reconcile *r, const struct intent *in)
+{
+	uint32_t scope = target_instance(r, target_at(r, in->target))->scope;
+
+	if (scope != NONE)
+		earlier_timer(r, &r->scopes[scope]->follow_timer, in->next_follow_ns);
+}
+
+static int by_slot(const void *a, const void *b)
+{
+	uint32_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x > y) - (x < y);
+}
+
+static void follow_ask(struct reconcile *r, uint32_t scope, const uint32_t *slots, uint32_t n)
+{
+	struct request *q = request_new(r, NONE);
+	struct action *a;
+
+	if (!q)
+		return;
+	q->is_follow = true;
+	q->n = n;
+	memcpy(q->slots, slots, n * sizeof(*slots));
+	for (uint32_t i = 0; i < n; i++)
+		q->born[i] = instance_at(r, slots[i])->born;
+	a = plan_add(r, ACTION_FOLLOW);
+	a->ticket = q->ticket;
+	a->scope = scope;
+	a->instances = q->slots;
+	a->n_instances = n;
+}
+
+static bool intent_is_due(const struct reconcile *r, uint32_t scope, const struct intent *in)
+{
+	return intent_is_sent(in) && target_instance(r, target_at(r, in->target))->scope == scope &&
+	       in->next_follow_ns <= r->now_ns + intent_follow_interval(in) / 2; /* soon enough to go along */
+}
+
+/* Notes who is to be followed by list, asks for the others one by one. Returns how many. */
+static uint32_t follow_collect(struct reconcile *r, uint32_t scope, uint32_t *slots)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->n_intents; i++) {
+		struct intent *in = r->intents[i];
+		const struct target *t = target_at(r, in->target);
+		uint32_t slot = device_at(r, t->device)->instance;
+
+		if (!intent_is_due(r, scope, in))
+			continue;
+		in->next_follow_ns = r->now_ns + intent_follow_interval(in);
+		if (instance_at(r, slot)->is_reading)
+			continue;
+		instance_at(r, slot)->is_reading = true;
+		if (t->version_type == VERSION_TYPE_DPI)
+			read_ask(r, slot, in->target, READ_DPI);
+		else
+			slots[n++] = slot;
+	}
+	return n;
+}
+
+static void follow_timer(struct reconcile *r, uint32_t scope)
+{
+	uint32_t *slots = malloc((r->n_intents + 1) * sizeof(*slots));
+	int64_t next_ns = INT64_MAX;
+	uint32_t n;
+
+	if (!slots) {
+		r->is_out_of_memory = true;
+		return;
+	}
+	n = follow_collect(r, scope, slots);
+	qsort(slots, n, sizeof(*slots), by_slot);
+	for (uint32_t i = 0; i < n; i += LIMIT_PAGE)
+		follow_ask(r, scope, slots + i, n - i < LIMIT_PAGE ? n - i : LIMIT_PAGE);
+	free(slots);
+	for (uint32_t i = 0; i < r->n_intents; i++) {
+		const struct intent *in = r->intents[i];
+
+		if (intent_is_sent(in) && target_instance(r, target_at(r, in->target))->scope == scope && in->next_follow_ns < next_ns)
+			next_ns = in->next_follow_ns;
+	}
+	set_timer(r, &r->scopes[scope]->follow_timer, next_ns);
+}
+
+void schedule_timer(struct reconcile *r, enum timer_kind kind, uint32_t scope)
+{
+	switch ((int)kind) {
+	case TIMER_SCOPE_LIST:
+		list_ask(r, scope);
+		break;
+	case TIMER_SCOPE_STALE:
+		stale_timer(r, scope);
+		break;
+	case TIMER_SCOPE_DPI:
+		dpi_timer(r, scope);
+		break;
+	case TIMER_SCOPE_FOLLOW:
+		follow_timer(r, scope);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- answers ---- */
+
+static bool is_alive(const struct reconcile *r, const struct request *q)
+{
+	const struct instance *inst = instance_at(r, q->slots[0]);
+
+	return inst->born == q->born[0] && !inst->is_leaving;
+}
+
+/* What the fresh read says against a start; WAIT_NONE when nothing. */
+static enum wait precheck_verdict(const struct reconcile *r, const struct target *t, const struct observation *o, int64_t read_ns)
+{
+	const char *serial = device_at(r, t->device)->serial_number;
+	bool is_there = false, is_healthy = true;
+
+	for (unsigned int i = 0; i < o->n_devices; i++) {
+		const struct device_observation *d = &o->devices[i];
+
+		if (strcmp(d->serial_number, serial) == 0) {
+			const char *version = t->version_type == VERSION_TYPE_DPI ? d->dpi_version : d->version;
+
+			/* only what this very read shows may be called upon */
+			is_there = version && d->status == STATUS_ACTIVE && strcmp(version, strings_text(&r->strings, t->reported)) == 0;
+		}
+		is_healthy &= d->controller != HEALTH_ABNORMAL && d->vpn != HEALTH_ABNORMAL;
+	}
+	if (!is_there || o->status != STATUS_ACTIVE || r->now_ns - read_ns > FRESH_MAX_AGE_NS)
+		return WAIT_UNSENT;
+	return is_healthy ? WAIT_NONE : WAIT_DEGRADED;
+}
+
+static void take_roles(struct reconcile *r, uint32_t slot, const struct observation *o)
+{
+	struct instance *inst = instance_at(r, slot);
+
+	for (unsigned int k = 0; k < inst->n_devices; k++)
+		for (unsigned int i = 0; i < o->n_devices && inst->claims[k].device != NONE; i++)
+			if (strcmp(o->devices[i].serial_number, device_at(r, inst->claims[k].device)->serial_number) == 0)
+				inst->role[k] = (uint8_t)o->devices[i].ha_role;
+}
+
+/* Everything is looked at once more with the fresh facts; only then an intent is made. */
+static void precheck_fresh(struct reconcile *r, const struct request *q, const struct observation *o, int64_t read_ns)
+{
+	uint32_t slot = q->slots[0], probe;
+	struct instance *inst = instance_at(r, slot);
+	struct target *t;
+	enum wait verdict;
+
+	fleet_observe_one(r, slot, o, read_ns);
+	take_roles(r, slot, o);
+	if (inst->precheck != q->target || r->is_out_of_memory)
+		return;
+	t = target_at(r, q->target);
+	verdict = precheck_verdict(r, t, o, read_ns);
+	precheck_end(r, slot);
+	if (stand_of(r, q->target).is_ready && verdict == WAIT_NONE && pacing_may_start(r, inst->scope, &probe) &&
+	    pacing_policy_reason(r, r->policies[target_policy(r, t)]) == REASON_NONE) {
+		if (t->place_kind == PLACE_QUEUE)
+			pacing_dequeue(r, q->target);
+		intent_create(r, q->target, read_ns, probe);
+		return;
+	}
+	if (verdict == WAIT_DEGRADED)
+		target_wait(r, t, WAIT_DEGRADED, r->now_ns + DEGRADED_RECHECK_NS, REASON_DEGRADED);
+	else if (verdict == WAIT_UNSENT)
+		target_wait(r, t, WAIT_UNSENT, r->now_ns + UNSENT_RECHECK_NS, REASON_PRECHECK);
+	instance_update(r, slot);
+}
+
+static void precheck_failed(struct reconcile *r, const struct request *q, bool is_instance_gone)
+{
+	struct instance *inst = instance_at(r, q->slots[0]);
+	struct target *t;
+
+	if (inst->precheck != q->target)
+		return;
+	t = target_at(r, q->target);
+	precheck_end(r, q->slots[0]);
+	if (is_instance_gone)
+		target_wait(r, t, WAIT_BLOCKED, r->now_ns + BLOCKED_RECHECK_NS, REASON_INVALID_INSTANCE);
+	else
+		target_wait(r, t, WAIT_UNSENT, r->now_ns + UNSENT_RECHECK_NS, REASON_PRECHECK);
+	instance_update(r, q->slots[0]);
+}
+
+static void answer_fresh(struct reconcile *r, const struct request *q, const struct event *ev)
+{
+	const struct observation *o = ev->kind == EVENT_FRESH && ev->read.n > 0 ? ev->read.observations : NULL;
+	struct intent *in;
+
+	if (!is_alive(r, q))
+		return;
+	if (q->purpose == READ_FRESH) {
+		if (o)
+			precheck_fresh(r, q, o, ev->read.read_ns);
+		else
+			precheck_failed(r, q, ev->kind == EVENT_FRESH);
+		return;
+	}
+	if (o)
+		fleet_observe_one(r, q->slots[0], o, ev->read.read_ns);
+	in = q->purpose == READ_VERIFY ? intent_find(r, q->intent) : NULL;
+	if (in && o)
+		intent_verified(r, in, o);
+	else if (in)
+		intent_verify_failed(r, in);
+}
+
+void schedule_answer(struct reconcile *r, const struct event *ev)
+{
+	uint64_t ticket = ev->kind == EVENT_READ_FAILED ? ev->failure.ticket :
+			  ev->kind == EVENT_CATALOGUE	? ev->catalogue.ticket : ev->read.ticket;
+	struct request *q = request_take(r, ticket);
+
+	if (!q)
+		return;
+	if (q->catalogue != NONE)
+		catalogue_answer(r, q->catalogue, ev);
+	else if (q->is_follow && ev->kind == EVENT_FOLLOWED && ev->read.scope < r->n_scopes)
+		for (size_t i = 0; i < ev->read.n; i++)
+			fleet_observe(r, ev->read.scope, &ev->read.observations[i], ev->read.read_ns, false);
+	else if (!q->is_follow)
+		answer_fresh(r, q, ev);
+	if (q->catalogue == NONE)
+		request_end(r, q);
+	free(q);
+}
+
+void schedule_deinit(struct reconcile *r)
+{
+	for (uint32_t i = 0; i < r->n_requests; i++)
+		free(r->requests[i]);
+	free(r->requests);
+	for (uint32_t i = 0; i < r->n_catalogues; i++) {
+		free(r->catalogues[i]->entries);
+		free(r->catalogues[i]);
+	}
+	free(r->catalogues);
+}
+
+/* ---- catalogues: the vendor's dates, for versions whose names do not tell (rule 7) ---- */
+
+const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type)
+{
+	for (uint32_t i = 0; i < r->n_catalogues; i++)
+		if (r->catalogues[i]->model == model && r->catalogues[i]->version_type == type)
+			return r->catalogues[i];
+	return NULL;
+}
+
+static void catalogue_ask(struct reconcile *r, uint32_t index)
+{
+	struct catalogue *c = r->catalogues[index];
+	uint32_t target = c->targets.head;
+	struct request *q;
+
+	if (c->is_asking || target == NONE)
+		return;
+	q = read_ask(r, device_at(r, target_at(r, target)->device)->instance, target, READ_CATALOGUE);
+	if (!q)
+		return;
+	q->catalogue = index;
+	c->is_asking = true;
+}
+
+void catalogue_timer(struct reconcile *r, uint32_t index)
+{
+	catalogue_ask(r, index);
+}
+
+static uint32_t catalogue_ensure(struct reconcile *r, const char *model, enum version_type type)
+{
+	uint32_t known = strings_find(&r->strings, model);
+	struct catalogue *c;
+
+	for (uint32_t i = 0; known != NONE && i < r->n_catalogues; i++)
+		if (r->catalogues[i]->model == known && r->catalogues[i]->version_type == type)
+			return i;
+	if (r->n_catalogues >= LIMIT_CATALOGUES ||
+	    !grow(r, &r->catalogues, r->n_catalogues, &r->cap_catalogues, sizeof(struct catalogue *)))
+		return NONE;
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		r->is_out_of_memory = true;
+		return NONE;
+	}
+	*c = (struct catalogue){ .model = intern(r, model), .version_type = type, .next_ask_ns = NEVER, .targets = { NONE, NONE } };
+	timer_init(&c->timer, TIMER_CATALOGUE, r->n_catalogues);
+	r->catalogues[r->n_catalogues] = c;
+	return r->n_catalogues++;
+}
+
+void catalogue_join(struct reconcile *r, uint32_t slot)
+{
+	struct target *t = target_at(r, slot);
+	const struct instance *inst = target_instance(r, t);
+	uint32_t index = catalogue_ensure(r, instance_text(inst, TEXT_MODEL), (enum version_type)t->version_type);
+
+	if (t->place_kind == PLACE_CATALOGUE && t->placed_in == index)
+		return;
+	if (t->place_kind == PLACE_CATALOGUE)
+		catalogue_leave(r, slot);
+	else if (t->place_kind == PLACE_QUEUE)
+		pacing_dequeue(r, slot);
+	if (index == NONE || inst->scope == NONE)
+		return;
+	list_append(&r->targets, &r->catalogues[index]->targets, slot, PLACE_LINK);
+	t->place_kind = PLACE_CATALOGUE;
+	t->placed_in = index;
+	if (r->catalogues[index]->next_ask_ns <= r->now_ns)
+		catalogue_ask(r, index);
+	else
+		earlier_timer(r, &r->catalogues[index]->timer, r->catalogues[index]->next_ask_ns);
+}
+
+void catalogue_leave(struct reconcile *r, uint32_t slot)
+{
+	struct target *t = target_at(r, slot);
+
+	list_remove(&r->targets, &r->catalogues[t->placed_in]->targets, slot, PLACE_LINK);
+	t->place_kind = PLACE_NOWHERE;
+}
+
+static void catalogue_take(struct reconcile *r, struct catalogue *c, const struct event *ev)
+{
+	size_t n = ev->catalogue.n < LIMIT_CATALOGUE_ENTRIES ? ev->catalogue.n : LIMIT_CATALOGUE_ENTRIES;
+	void *entries = malloc((n + 1) * sizeof(*c->entries));
+
+	if (!entries) {
+		r->is_out_of_memory = true;
+		return;
+	}
+	free(c->entries);
+	c->entries = entries;
+	c->n = (uint32_t)n;
+	for (size_t i = 0; i < n; i++) {
+		c->entries[i].version = intern(r, ev->catalogue.entries[i].version);
+		c->entries[i].created_ms = ev->catalogue.entries[i].created_ms;
+	}
+}
+
+/* All that wait for it are looked at again; a copy, because the list changes under way. */
+static void catalogue_update_targets(struct reconcile *r, const struct catalogue *c)
+{
+	uint32_t *devices = NULL, n = 0, cap = 0;
+
+	for (uint32_t slot = c->targets.head; slot != NONE; slot = target_at(r, slot)->place.next) {
+		if (!grow(r, &devices, n, &cap, sizeof(*devices)))
+			break;
+		devices[n++] = target_at(r, slot)->device;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		device_update(r, devices[i]);
+	free(devices);
+}
+
+void catalogue_answer(struct reconcile *r, uint32_t index, const struct event *ev)
+{
+	struct catalogue *c = r->catalogues[index];
+	bool is_first = !c->is_answered;
+
+	c->is_asking = false;
+	c->is_answered = true;
+	if (ev->kind == EVENT_CATALOGUE) {
+		catalogue_take(r, c, ev);
+		c->failures = 0;
+		c->next_ask_ns = r->now_ns + CATALOGUE_AGE_NS;
+	} else {
+		c->next_ask_ns = r->now_ns + backoff_ns(LIST_RETRY_NS, CATALOGUE_AGE_NS, c->failures++);
+	}
+	if (is_first || ev->kind == EVENT_CATALOGUE)
+		catalogue_update_targets(r, c);
+	if (c->targets.head != NONE)
+		set_timer(r, &c->timer, c->next_ask_ns);
+}

@@ -1,0 +1,253 @@
+/*
+ * Targets: what has a version, what was tried on it, and the bookkeeping of every change of its phase.
+ *
+ * A target lives as long as its device, also while the device reports no version of its type: what was tried
+ * is not forgotten. target_update() is the only place that changes phase, place in a queue, and the count of
+ * managed targets; it derives all three from the facts, so calling it once too often does no harm.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct history *target_history(struct reconcile *r, struct target *t)
+{
+	if (!t->history) {
+		t->history = calloc(1, sizeof(*t->history));
+		r->is_out_of_memory |= !t->history;
+	}
+	return t->history;
+}
+
+const struct attempts *target_attempts_of(const struct target *t, uint32_t version)
+{
+	for (uint32_t i = 0; t->history && i < t->history->n_versions; i++)
+		if (t->history->versions[i].version == version)
+			return &t->history->versions[i];
+	return NULL;
+}
+
+struct attempts *target_attempts(struct reconcile *r, struct target *t, uint32_t version)
+{
+	struct history *h = target_history(r, t);
+
+	if (!h)
+		return NULL;
+	for (uint32_t i = 0; i < h->n_versions; i++)
+		if (h->versions[i].version == version)
+			return &h->versions[i];
+	if (!grow(r, &h->versions, h->n_versions, &h->cap_versions, sizeof(*h->versions)))
+		return NULL;
+	h->versions[h->n_versions] = (struct attempts){ .version = version, .reason = REASON_RETRIES };
+	return &h->versions[h->n_versions++];
+}
+
+uint32_t target_ensure(struct reconcile *r, uint32_t device, enum version_type type)
+{
+	struct device *d = device_at(r, device);
+	struct target *t;
+	uint32_t slot = d->targets[type];
+
+	if (slot != NONE)
+		return slot;
+	if (slab_take(&r->targets, &slot) < 0) {
+		r->is_out_of_memory = true;
+		return NONE;
+	}
+	t = target_at(r, slot);
+	*t = (struct target){ .born = r->steps, .device = device, .version_type = (uint8_t)type,
+			      .phase = PHASE_UNKNOWN, .reason = REASON_NEVER_OBSERVED, .phase_since_s = r->wall_s,
+			      .place = { NONE, NONE }, .placed_in = NONE, .counted_policy = NONE };
+	timer_init(&t->timer, TIMER_TARGET, slot);
+	d->targets[type] = slot;
+	return slot;
+}
+
+static void tell_external_change(struct reconcile *r, uint32_t slot, uint32_t from, uint32_t to)
+{
+	struct action *a = plan_add(r, ACTION_TELL_EXTERNAL_CHANGE);
+	const struct target *t = target_at(r, slot);
+
+	a->target = slot;
+	a->instance = device_at(r, t->device)->instance;
+	a->scope = target_instance(r, t)->scope;
+	a->from = strings_text(&r->strings, from);
+	a->to = strings_text(&r->strings, to);
+}
+
+bool target_report(struct reconcile *r, uint32_t slot, const char *version)
+{
+	struct target *t = target_at(r, slot);
+	bool is_absent = t->version_type == VERSION_TYPE_DPI && version[0] == '\0' && !t->intent;
+	uint32_t id;
+
+	if (is_absent == t->is_absent && strcmp(strings_text(&r->strings, t->reported), version) == 0)
+		return false;
+	id = intern(r, version);
+	if (t->is_absent && !is_absent)
+		t->born = r->steps;
+	t->is_absent = is_absent;
+	if (t->reported && id && t->reported != id && !intent_explains(r, t, id))
+		tell_external_change(r, slot, t->reported, id);
+	t->reported = id;
+	t->is_version_odd = false;
+	return true;
+}
+
+void target_wait(struct reconcile *r, struct target *t, enum wait wait, int64_t until_ns, enum reason reason)
+{
+	(void)r;
+	t->wait = (uint8_t)wait;
+	t->wait_ns = until_ns;
+	t->wait_reason = (uint8_t)reason;
+}
+
+static void target_end_wait(const struct reconcile *r, struct target *t)
+{
+	if (t->wait == WAIT_NONE || r->now_ns < t->wait_ns)
+		return;
+	/* refused as offline: only a look that is newer than the refusal can tell otherwise */
+	if (t->wait == WAIT_OFFLINE && target_instance(r, t)->read_ns <= t->wait_ns - OFFLINE_RECHECK_NS)
+		return;
+	t->wait = WAIT_NONE;
+}
+
+/* ---- what follows from where it stands ---- */
+
+/* Not in the denominator of shares: what could not be upgraded now whatever the policy says (rule 9). */
+static bool is_countable(struct stand s)
+{
+	if (s.phase == PHASE_UNMANAGED || s.phase == PHASE_UNKNOWN)
+		return false;
+	if (s.phase == PHASE_WAITING)
+		return s.reason != REASON_OFFLINE && s.reason != REASON_HELD;
+	return s.phase != PHASE_FAILED || s.reason < REASON_INVALID_INSTANCE || s.reason > REASON_FORBIDDEN;
+}
+
+static void target_count(struct reconcile *r, struct target *t, uint32_t policy)
+{
+	if (t->counted_policy == policy)
+		return;
+	if (t->counted_policy != NONE)
+		r->policies[t->counted_policy]->managed--;
+	if (policy != NONE)
+		r->policies[policy]->managed++;
+	t->counted_policy = policy;
+}
+
+static void target_leave_place(struct reconcile *r, uint32_t slot)
+{
+	struct target *t = target_at(r, slot);
+
+	if (t->place_kind == PLACE_QUEUE)
+		pacing_dequeue(r, slot);
+	else if (t->place_kind == PLACE_CATALOGUE)
+		catalogue_leave(r, slot);
+}
+
+static void target_find_place(struct reconcile *r, uint32_t slot, struct stand s, bool is_incomparable)
+{
+	const struct instance *inst = target_instance(r, target_at(r, slot));
+	uint32_t policy = target_policy(r, target_at(r, slot));
+	bool is_queued = s.is_ready && inst->precheck != slot;
+
+	if (is_queued)
+		pacing_enqueue(r, slot, policy, inst->scope);
+	else if (is_incomparable)
+		catalogue_join(r, slot);
+	else
+		target_leave_place(r, slot);
+}
+
+static void target_drift(const struct reconcile *r, struct target *t, uint32_t desired, enum version_order order)
+{
+	if (!desired || (t->reported && order == VERSION_ORDER_SAME))
+		t->drift_since_s = 0;
+	else if (t->reported && order != VERSION_ORDER_INCOMPARABLE && t->drift_since_s == 0)
+		t->drift_since_s = r->wall_s;
+}
+
+static void tell_incomparable(struct reconcile *r, uint32_t slot, struct stand s)
+{
+	struct target *t = target_at(r, slot);
+	struct action *a;
+
+	if (s.phase != PHASE_FAILED || s.reason != REASON_INCOMPARABLE || t->is_version_odd)
+		return;
+	t->is_version_odd = true;
+	a = plan_add(r, ACTION_TELL_ODD);
+	a->oddity = ODDITY_VERSION;
+	a->target = slot;
+	a->instance = device_at(r, t->device)->instance;
+	a->scope = target_instance(r, t)->scope;
+	a->from = strings_text(&r->strings, t->reported);
+	a->to = strings_text(&r->strings, target_desired(r, t));
+}
+
+static void target_tell(struct reconcile *r, uint32_t slot)
+{
+	struct target *t = target_at(r, slot);
+	struct stand s = stand_exact(r, slot);
+	enum phase old_phase = (enum phase)t->phase;
+	enum reason old_reason = (enum reason)t->reason;
+	struct action *a;
+
+	if (s.phase == old_phase && s.reason == old_reason)
+		return;
+	t->phase = (uint8_t)s.phase;
+	t->reason = (uint8_t)s.reason;
+	if (s.phase != old_phase)
+		t->phase_since_s = r->wall_s;
+	else if (reason_is_pacing(s.reason) && reason_is_pacing(old_reason))
+		return; /* whoever looks sees the exact one; nobody is told of each */
+	a = plan_add(r, ACTION_TELL_PHASE);
+	a->target = slot;
+	a->instance = device_at(r, t->device)->instance;
+	a->scope = target_instance(r, t)->scope;
+	a->intent = t->intent ? t->intent->id : 0;
+	a->phase = s.phase;
+	a->reason = s.reason;
+	a->old_phase = old_phase;
+	a->old_reason = old_reason;
+}
+
+void target_update(struct reconcile *r, uint32_t slot)
+{
+	struct target *t = target_at(r, slot);
+	enum version_order order = VERSION_ORDER_INCOMPARABLE;
+	struct stand s;
+	uint32_t desired;
+
+	if (t->is_absent && t->intent == NULL) {
+		target_leave_place(r, slot);
+		target_count(r, t, NONE);
+		timers_cancel(&r->timers, &t->timer);
+		return;
+	}
+	target_end_wait(r, t);
+	desired = target_desired(r, t);
+	if (desired && t->reported)
+		order = order_of(r, t, t->reported, desired);
+	target_drift(r, t, desired, order);
+	s = stand_of(r, slot);
+	target_count(r, t, is_countable(s) ? target_policy(r, t) : NONE);
+	target_find_place(r, slot, s, desired && t->reported && order == VERSION_ORDER_INCOMPARABLE && !t->intent);
+	if (!t->intent) /* else the timer is the intent's */
+		set_timer(r, &t->timer, t->wait != WAIT_NONE && t->wait_ns > r->now_ns ? t->wait_ns : INT64_MAX);
+	tell_incomparable(r, slot, s);
+	target_tell(r, slot);
+}
+
+void target_remove(struct reconcile *r, uint32_t slot)
+{
+	struct target *t = target_at(r, slot);
+
+	target_leave_place(r, slot);
+	target_count(r, t, NONE);
+	timers_cancel(&r->timers, &t->timer);
+	if (t->history)
+		free(t->history->versions);
+	free(t->history);
+	*t = (struct target){ 0 };
+	slab_give(&r->targets, slot);
+}

@@ -1,0 +1,427 @@
+/*
+ * The reconcile core by stories: what happens, and after each event everything that the core answers.
+ *
+ * The stories are in reconcile.stories; each begins with `== NAME`. `t N` sets the clock to N seconds. Events: `settings NAME`, `listed INSTANCE DEVICE…`,
+ * `ended` and `ended failed`, `fresh TICKET INSTANCE DEVICE…`, `followed TICKET INSTANCE DEVICE…`,
+ * `readfailed TICKET`, `catalogue TICKET VERSION:DATE…`, `stored TICKET`, `notstored TICKET`,
+ * `called INTENT OUTCOME [CLASS REASON]`, `account usable|unusable`, `tick`. INSTANCE is ID or ID:STATUS, DEVICE is
+ * SERIAL:VERSION with any of :offline :standby :active :abnormal :novpn :dpi=VERSION. Lines with `>` are the
+ * whole plan of the event before them; `= SERIAL TYPE PHASE/REASON` looks at the live table. `#` is a remark.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/reconcile.h"
+
+/* ---- settings ---- */
+
+static const struct scope scopes[] = {
+	{ "prod", "cn", 60 * NS_PER_S, 3600 * NS_PER_S, 10.0 },
+	{ "prod", "eu", 60 * NS_PER_S, 3600 * NS_PER_S, 10.0 },
+};
+
+#define POLICY(limit_, starts_, attempts_, soak_)                                                                              \
+	{                                                                                                                      \
+		.name = "p", .is_always_open = true, .max_in_flight = { .count = (limit_) }, .max_starts_per_hour = (starts_), \
+		.deadline_ns = 600 * NS_PER_S,                                                                                 \
+		.retry = { .attempts = (attempts_), .first_ns = 60 * NS_PER_S, .max_ns = 3600 * NS_PER_S },                    \
+		.verify = { .soak_ns = (soak_) * NS_PER_S, .vpn = true },                                                      \
+	}
+static const struct policy policies[] = {
+	POLICY(10, 100, 2, 0), /* plain */
+	POLICY(1, 100, 2, 0),  /* one at a time */
+	POLICY(10, 1, 2, 0),   /* one an hour */
+	POLICY(10, 100, 2, 120), /* with a soak */
+	POLICY(10, 100, 1, 0), /* one attempt */
+};
+
+#define PIN(device_, dpi_, held_)                                                                       \
+	{                                                                                               \
+		.name = "all", .match = { .glob = { [SELECTOR_ID] = "*" } }, .version = { device_, dpi_ }, \
+		.is_held = (held_)                                                                      \
+	}
+static const struct pin pins[] = {
+	PIN("2.0", NULL, false), PIN("2.0", NULL, true), PIN("2.0", "d2", false), PIN("3.0", NULL, false), PIN("two!", NULL, false),
+};
+
+static const struct {
+	const char *name;
+	struct settings settings;
+} all_settings[] = {
+#define SETTINGS(name_, enforcing_, scopes_, policy_, pin_)                                                                        \
+	{                                                                                                                          \
+		name_, { .is_enforcing = (enforcing_), .max_in_flight = 5, .scopes = scopes, .n_scopes = (scopes_),                  \
+			 .policies = &policies[policy_], .n_policies = 1, .pins = &pins[pin_], .n_pins = 1 }                          \
+	}
+	SETTINGS("plain", true, 1, 0, 0),	SETTINGS("observe", false, 1, 0, 0), SETTINGS("single", true, 1, 1, 0),
+	SETTINGS("hourly", true, 1, 2, 0),	SETTINGS("soak", true, 1, 3, 0),     SETTINGS("once", true, 1, 4, 0),
+	SETTINGS("held", true, 1, 0, 1),	SETTINGS("dpi", true, 1, 0, 2),	     SETTINGS("newer", true, 1, 4, 3),
+	SETTINGS("odd", true, 1, 0, 4),		SETTINGS("two scopes", true, 2, 0, 0),
+	{ "unpinned", { .is_enforcing = true, .max_in_flight = 5, .scopes = scopes, .n_scopes = 1 } },
+};
+
+/* ---- the story's machinery ---- */
+
+struct story {
+	char name[128];
+	struct reconcile *r;
+	int64_t now_ns;
+	char plan[8192]; /* the trace of the last event, a line each */
+	struct observation obs;
+	int line;
+};
+
+static void story_fail(const struct story *s, const char *what, const char *detail)
+{
+	fail_msg("story \"%s\", line %d: %s: %s\nthe plan was:\n%s", s->name, s->line, what, detail, s->plan);
+}
+
+static int find_name(const char *const *names, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+static void parse_device(char *word, struct device_observation *d)
+{
+	char *save = NULL, *part = strtok_r(word, ":", &save);
+
+	*d = (struct device_observation){ .serial_number = strcmp(part, "-") == 0 ? "" : part, .controller = HEALTH_NORMAL, .vpn = HEALTH_NORMAL };
+	part = strtok_r(NULL, ":", &save);
+	d->version = strcmp(part, "-") == 0 ? "" : part;
+	while ((part = strtok_r(NULL, ":", &save))) {
+		if (strcmp(part, "offline") == 0)
+			d->status = STATUS_OFFLINE;
+		else if (strcmp(part, "standby") == 0)
+			d->ha_role = HA_ROLE_STANDBY;
+		else if (strcmp(part, "active") == 0)
+			d->ha_role = HA_ROLE_ACTIVE;
+		else if (strcmp(part, "abnormal") == 0)
+			d->controller = HEALTH_ABNORMAL;
+		else if (strcmp(part, "novpn") == 0)
+			d->vpn = HEALTH_ABNORMAL;
+		else if (strncmp(part, "dpi=", 4) == 0)
+			d->dpi_version = part + 4;
+		else
+			fail_msg("no such device word: %s", part);
+	}
+}
+
+/* INSTANCE DEVICE… from the rest of the line. */
+static void parse_observation(struct story *s, char *rest)
+{
+	char *save = NULL, *word = strtok_r(rest, " ", &save), *colon = strchr(word, ':');
+	int n = 0, status;
+
+	s->obs = (struct observation){ .instance_id = word, .has_attributes = true, .name = "n", .model = "sag-1000", .resource_group = "",
+				       .ccn = "ccn-1", .city = "", .status_text = "Active", .is_status_known = true };
+	if (colon) {
+		*colon = '\0';
+		status = find_name(status_names, STATUS_N, colon + 1);
+		if (strcmp(colon + 1, "nobind") == 0)
+			s->obs.ccn = "";
+		else if (strcmp(colon + 1, "strange") == 0)
+			s->obs.is_status_known = false;
+		else
+			s->obs.status = (enum status)status;
+	}
+	while ((word = strtok_r(NULL, " ", &save)))
+		parse_device(word, &s->obs.devices[n++]);
+	s->obs.n_devices = (unsigned int)n;
+}
+
+static void step(struct story *s, struct event *ev)
+{
+	struct plan plan = { 0 };
+	size_t at = 0;
+
+	ev->now_ns = s->now_ns;
+	ev->wall_s = 1700000000 + s->now_ns / NS_PER_S;
+	assert_int_equal(reconcile_step(s->r, ev, &plan), 0);
+	s->plan[0] = '\0';
+	for (size_t i = 0; i < plan.n_actions && at + 512 < sizeof(s->plan); i++) {
+		at += reconcile_trace(s->r, &plan.actions[i], s->plan + at, sizeof(s->plan) - at - 1);
+		s->plan[at++] = '\n';
+		s->plan[at] = '\0';
+	}
+	if (reconcile_deadline_ns(s->r) <= s->now_ns)
+		story_fail(s, "the deadline is not in the future", "rule 10");
+}
+
+static uint64_t number(struct story *s, char **rest)
+{
+	char *end;
+	uint64_t n = strtoull(*rest, &end, 10);
+
+	if (end == *rest)
+		story_fail(s, "no number", *rest);
+	*rest = *end == ' ' ? end + 1 : end;
+	return n;
+}
+
+static void do_settings(struct story *s, struct event *ev, char *rest)
+{
+	ev->kind = EVENT_SETTINGS;
+	for (size_t i = 0; i < sizeof(all_settings) / sizeof(all_settings[0]); i++)
+		if (strcmp(all_settings[i].name, rest) == 0)
+			ev->settings = &all_settings[i].settings;
+	if (!ev->settings)
+		story_fail(s, "no such settings", rest);
+}
+
+static void do_read(struct story *s, struct event *ev, enum event_kind kind, uint64_t ticket, char *rest)
+{
+	ev->kind = kind;
+	ev->read.ticket = ticket;
+	ev->read.read_ns = s->now_ns;
+	ev->read.observations = &s->obs;
+	if (*rest) {
+		parse_observation(s, rest);
+		ev->read.n = 1;
+	}
+}
+
+static void do_listed(struct story *s, struct event *ev, char *rest)
+{
+	do_read(s, ev, EVENT_LISTED, 0, rest);
+}
+
+static void do_listed_eu(struct story *s, struct event *ev, char *rest)
+{
+	do_read(s, ev, EVENT_LISTED, 0, rest);
+	ev->read.scope = 1;
+}
+
+static void do_ended(struct story *s, struct event *ev, char *rest)
+{
+	ev->kind = EVENT_LISTING_ENDED;
+	ev->listing.is_complete = strcmp(rest, "failed") != 0;
+	ev->listing.scope = strcmp(rest, "eu") == 0;
+	ev->listing.started_ns = s->now_ns;
+}
+
+static void do_fresh(struct story *s, struct event *ev, char *rest)
+{
+	uint64_t ticket = number(s, &rest);
+
+	do_read(s, ev, EVENT_FRESH, ticket, rest);
+}
+
+static void do_followed(struct story *s, struct event *ev, char *rest)
+{
+	uint64_t ticket = number(s, &rest);
+
+	do_read(s, ev, EVENT_FOLLOWED, ticket, rest);
+}
+
+static void do_readfailed(struct story *s, struct event *ev, char *rest)
+{
+	ev->kind = EVENT_READ_FAILED;
+	ev->failure.ticket = number(s, &rest);
+	ev->failure.class = ERROR_CLASS_TRANSIENT;
+}
+
+static void do_catalogue(struct story *s, struct event *ev, char *rest)
+{
+	static struct catalogue_entry entries[4];
+	char *save = NULL;
+
+	ev->kind = EVENT_CATALOGUE;
+	ev->catalogue.ticket = number(s, &rest);
+	ev->catalogue.entries = entries;
+	for (char *word = strtok_r(rest, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		char *colon = strchr(word, ':');
+
+		*colon = '\0';
+		entries[ev->catalogue.n++] = (struct catalogue_entry){ word, strtoll(colon + 1, NULL, 10), true };
+	}
+}
+
+static void do_stored(struct story *s, struct event *ev, char *rest)
+{
+	ev->kind = EVENT_STORED;
+	ev->stored.ticket = number(s, &rest);
+}
+
+static void do_notstored(struct story *s, struct event *ev, char *rest)
+{
+	do_stored(s, ev, rest);
+	ev->kind = EVENT_STORE_FAILED;
+}
+
+static void do_called(struct story *s, struct event *ev, char *rest)
+{
+	static const char *const outcomes[] = { "accepted", "refused", "unconfirmed", "notsent" };
+	char *save = NULL, *word, *class, *reason;
+	uint64_t intent = number(s, &rest);
+
+	word = strtok_r(rest, " ", &save);
+	class = strtok_r(NULL, " ", &save);
+	reason = strtok_r(NULL, " ", &save);
+	ev->kind = EVENT_CALLED;
+	ev->called.intent = intent;
+	ev->called.outcome = (enum call_outcome)find_name(outcomes, 4, word);
+	ev->called.class = class ? (enum error_class)find_name(error_class_names, ERROR_CLASS_N, class) : ERROR_CLASS_NONE;
+	ev->called.reason = reason ? (enum reason)find_name(reason_names, REASON_N, reason) : REASON_NONE;
+	ev->called.sent_ns = s->now_ns;
+}
+
+static void do_account(struct story *s, struct event *ev, char *rest)
+{
+	(void)s;
+	ev->kind = EVENT_ACCOUNT;
+	ev->account.is_usable = strcmp(rest, "usable") == 0;
+}
+
+static void do_tick(struct story *s, struct event *ev, char *rest)
+{
+	(void)s;
+	(void)rest;
+	ev->kind = EVENT_TICK;
+}
+
+static const struct {
+	const char *word;
+	void (*make)(struct story *s, struct event *ev, char *rest);
+} verbs[] = {
+	{ "settings", do_settings }, { "listed", do_listed },	    { "listed_eu", do_listed_eu }, { "ended", do_ended },
+	{ "fresh", do_fresh },	     { "followed", do_followed },   { "readfailed", do_readfailed }, { "stored", do_stored },
+	{ "notstored", do_notstored },{ "called", do_called },	    { "account", do_account },	   { "tick", do_tick },
+	{ "catalogue", do_catalogue },
+};
+
+static void look(struct story *s, const char *line)
+{
+	char expected[256], seen[256];
+	struct target_view v;
+
+	snprintf(expected, sizeof(expected), "%s", line);
+	for (uint32_t i = 0; i < reconcile_target_slots(s->r); i++) {
+		if (!reconcile_target(s->r, i, &v))
+			continue;
+		snprintf(seen, sizeof(seen), "%s %s %s/%s", v.serial_number, version_type_names[v.version_type], phase_names[v.phase], reason_names[v.reason]);
+		if (strcmp(seen, expected) == 0)
+			return;
+		if (strncmp(seen, expected, strcspn(expected, " ") + 4) == 0)
+			story_fail(s, "the table shows", seen);
+	}
+	story_fail(s, "the table does not show", expected);
+}
+
+/* All `>` lines after an event together are its plan. */
+static const char *check_plan(struct story *s, const char *at)
+{
+	char expected[sizeof(s->plan)] = "";
+	size_t n = 0;
+
+	while (at[0] == '>') {
+		size_t length = strcspn(at, "\n") + 1;
+
+		memcpy(expected + n, at + 2, length - 2);
+		n += length - 2;
+		expected[n] = '\0';
+		at += length;
+		s->line++;
+	}
+	if (strcmp(expected, s->plan) != 0)
+		story_fail(s, "expected", expected);
+	return at;
+}
+
+static const char *story_line(struct story *s, const char *at)
+{
+	char line[512], *rest;
+	size_t length = strcspn(at, "\n");
+	struct event ev = { 0 };
+
+	snprintf(line, sizeof(line), "%.*s", (int)length, at);
+	at += length + (at[length] == '\n');
+	s->line++;
+	rest = strchr(line, ' ');
+	rest = rest ? (*rest = '\0', rest + 1) : line + strlen(line);
+	if (line[0] == '#')
+		return at;
+	if (strcmp(line, "=") == 0) {
+		look(s, rest);
+		return at;
+	}
+	if (strcmp(line, "t") == 0) {
+		s->now_ns = (int64_t)(strtod(rest, NULL) * 1e9);
+		return at;
+	}
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].word, line) == 0) {
+			verbs[i].make(s, &ev, rest);
+			step(s, &ev);
+			return check_plan(s, at);
+		}
+	story_fail(s, "no such verb", line);
+	return at;
+}
+
+/* Up to the next story; returns where that begins. */
+static const char *story_run(struct story *s, const char *at)
+{
+	assert_int_equal(reconcile_new(1, &s->r), 0);
+	while (*at && strncmp(at, "== ", 3) != 0)
+		at = *at == '\n' ? (s->line++, at + 1) : story_line(s, at);
+	s->r = reconcile_free(s->r);
+	assert_null(s->r);
+	return at;
+}
+
+/* ---- the file of stories ---- */
+
+static char *read_file(const char *path)
+{
+	static char text[65536];
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	if (!f)
+		fail_msg("cannot open %s; set TEST_DATA to the folder tests/unit/data", path);
+	n = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	assert_in_range(n, 1, sizeof(text) - 1);
+	text[n] = '\0';
+	return text;
+}
+
+static void test_stories(void **state)
+{
+	const char *folder = getenv("TEST_DATA");
+	static struct story s;
+	char path[4096];
+	int line = 0;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/reconcile.stories", folder ? folder : ".");
+	for (const char *at = read_file(path); *at;) {
+		size_t length = strcspn(at, "\n");
+
+		if (strncmp(at, "== ", 3) != 0) { /* remarks before the first story */
+			at += length + 1;
+			line++;
+			continue;
+		}
+		s = (struct story){ .line = line + 1 };
+		snprintf(s.name, sizeof(s.name), "%.*s", (int)length - 3, at + 3);
+		at = story_run(&s, at + length + 1);
+		line = s.line;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_stories) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
