@@ -195,9 +195,11 @@ static bool instance_of_row(const struct row *row, struct instance_view *ret_ins
 	return true;
 }
 
-static bool target_of_row(const struct row *row, struct target_view *ret_target)
+typedef bool (*look_fn)(const struct reconcile *r, uint32_t slot, struct target_view *ret_view);
+
+static bool look_up(const struct row *row, look_fn look, struct target_view *ret_target)
 {
-	if (!reconcile_target(row->v->d->core, (uint32_t)row->n, ret_target) || ret_target->born > row->totals->step)
+	if (!look(row->v->d->core, (uint32_t)row->n, ret_target) || ret_target->born > row->totals->step)
 		return false;
 	scope_labels(row, ret_target->scope);
 	row->out->labels[2] = text(ret_target->instance_id);
@@ -205,6 +207,18 @@ static bool target_of_row(const struct row *row, struct target_view *ret_target)
 	row->out->labels[4] = text(version_type_names[ret_target->version_type]);
 	row->out->value = 1;
 	return true;
+}
+
+/* Everything about the target of this row. */
+static bool target_of_row(const struct row *row, struct target_view *ret_target)
+{
+	return look_up(row, reconcile_target, ret_target);
+}
+
+/* The same without phase, reason and direction, which most families do not show. */
+static bool facts_of_row(const struct row *row, struct target_view *ret_target)
+{
+	return look_up(row, reconcile_target_facts, ret_target);
 }
 
 static bool row_instance_info(const struct row *row)
@@ -235,7 +249,7 @@ static bool row_version_info(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t) || !t.reported[0])
+	if (!facts_of_row(row, &t) || !t.reported[0])
 		return false;
 	row->out->labels[5] = text(t.reported);
 	return true;
@@ -245,7 +259,7 @@ static bool row_desired_version_info(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t) || !t.desired[0])
+	if (!facts_of_row(row, &t) || !t.desired[0])
 		return false;
 	row->out->labels[5] = text(t.desired);
 	return true;
@@ -299,7 +313,7 @@ static bool row_in_progress(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t))
+	if (!facts_of_row(row, &t))
 		return false;
 	row->out->value = t.is_in_progress;
 	return true;
@@ -309,7 +323,7 @@ static bool row_attempts(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t))
+	if (!facts_of_row(row, &t))
 		return false;
 	row->out->value = (double)t.attempts;
 	return true;
@@ -319,7 +333,7 @@ static bool row_failures(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t))
+	if (!facts_of_row(row, &t))
 		return false;
 	row->out->value = (double)t.failures;
 	return true;
@@ -331,7 +345,7 @@ static bool row_time(const struct row *row, size_t offset)
 	struct target_view t;
 	int64_t when;
 
-	if (!target_of_row(row, &t))
+	if (!facts_of_row(row, &t))
 		return false;
 	memcpy(&when, (const char *)&t + offset, sizeof(when));
 	row->out->value = (double)when;
