@@ -25,6 +25,8 @@ struct version_cell {
 struct totals {
 	uint32_t n_refs;
 	uint64_t step;
+	uint32_t n_instances, n_targets; /* slots that are counted so far */
+	bool is_complete;
 	uint32_t *phases;    /* scope x version type x phase x reason */
 	uint32_t *instances; /* of each scope */
 	uint32_t *pins;      /* instances under each pin */
@@ -146,27 +148,54 @@ static struct totals *totals_new(const struct view *v)
 	return t->phases && t->instances && t->pins ? t : totals_unref(t);
 }
 
-static int count_totals(const struct view *v, struct totals *t)
-{
-	const struct reconcile *core = v->d->core;
-	struct instance_view instance;
-	struct target_view target;
-	int r = 0;
+#define COUNT_SLICE 4096 /* slots that are counted in one go: a millisecond or two */
 
-	for (uint32_t i = 0, n = reconcile_instance_slots(core); i < n; i++) {
-		if (!reconcile_instance(core, i, &instance))
+static void count_instances(const struct view *v, struct totals *t, uint32_t end)
+{
+	struct instance_view instance;
+
+	for (; t->n_instances < end; t->n_instances++) {
+		if (!reconcile_instance(v->d->core, t->n_instances, &instance) || instance.born > t->step)
 			continue;
 		t->instances[instance.scope]++;
 		if (instance.pin != PIN_NONE)
 			t->pins[instance.pin]++;
 	}
-	for (uint32_t i = 0, n = reconcile_target_slots(core); !r && i < n; i++) {
-		if (!reconcile_target(core, i, &target) || !reconcile_instance(core, target.instance, &instance))
+}
+
+static int count_targets(const struct view *v, struct totals *t, uint32_t end)
+{
+	struct instance_view instance;
+	struct target_view target;
+	int r = 0;
+
+	for (; !r && t->n_targets < end; t->n_targets++) {
+		if (!reconcile_target(v->d->core, t->n_targets, &target) || target.born > t->step ||
+		    !reconcile_instance(v->d->core, target.instance, &instance))
 			continue;
 		t->phases[((target.scope * VERSION_TYPE_N + target.version_type) * PHASE_N + target.phase) * REASON_N + target.reason]++;
 		if (target.reported[0])
 			r = count_version(t, &target, instance.model);
 	}
+	return r;
+}
+
+static uint32_t slice_end(uint32_t from, uint32_t n)
+{
+	return n - from < COUNT_SLICE ? n : from + COUNT_SLICE;
+}
+
+/* The next slice. Slots are only ever added while a scrape holds the table, so none is missed or counted twice. */
+static int count_slice(const struct view *v, struct totals *t)
+{
+	uint32_t n_instances = reconcile_instance_slots(v->d->core), n_targets = reconcile_target_slots(v->d->core);
+	int r = 0;
+
+	if (t->n_instances < n_instances)
+		count_instances(v, t, slice_end(t->n_instances, n_instances));
+	else
+		r = count_targets(v, t, slice_end(t->n_targets, n_targets));
+	t->is_complete = t->n_instances == n_instances && t->n_targets == n_targets;
 	return r;
 }
 
@@ -524,15 +553,27 @@ static uint64_t view_begin(void *ctx)
 	if (!v->latest || v->latest->step != reconcile_steps(v->d->core)) {
 		struct totals *t = totals_new(v);
 
-		if (!t || count_totals(v, t) < 0) {
+		if (!t) {
 			v->d->error = -ENOMEM;
-			return (uintptr_t)totals_unref(t);
+			return 0;
 		}
 		totals_unref(v->latest);
 		v->latest = t;
 	}
 	v->latest->n_refs++;
 	return (uintptr_t)v->latest;
+}
+
+static bool view_prepare(void *ctx, uint64_t mark)
+{
+	struct view *v = ctx;
+	struct totals *t = totals_of(mark);
+
+	if (t && !t->is_complete && count_slice(v, t) < 0) {
+		v->d->error = -ENOMEM;
+		return true;
+	}
+	return !t || t->is_complete;
 }
 
 static void view_end(void *ctx, uint64_t mark)
@@ -594,6 +635,7 @@ int view_new(struct daemon *d, bool has_target_metrics, struct view **ret_view)
 	v->has_target_metrics = has_target_metrics;
 	v->source = (struct expose_source){
 		.ctx = v, .begin = view_begin, .end = view_end, .rows = view_rows, .row = view_row, .is_shown = view_is_shown,
+		.prepare = view_prepare,
 	};
 	*ret_view = v;
 	return 0;
