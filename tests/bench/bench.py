@@ -25,7 +25,8 @@ SAMPLE = 2000          # instances that the Python peer reads one by one
 CALLS = {1: 4000, 64: 12000}  # signed requests of one run, by concurrency
 ROUNDS = 5             # interleaved runs of each client
 WARM_UP = 500
-SCRAPES = 5
+SCRAPES = 5            # 3 of a large fleet
+PYTHON_TARGETS = 20000  # at most; it is linear, and 100,000 take a minute and a gigabyte
 
 AIM_CALL_RATIO = 0.65
 AIM_US = 15
@@ -175,7 +176,7 @@ def count_targets(daemon):
 def observe(world, simulator, n, empty, level):
     """Two observations: all decisions in the first, none in the second."""
     pages = math.ceil(n / PAGE)
-    interval = max(15, n // 2500)
+    interval = max(15, n // 5000)
     before = list_calls(simulator)
     daemon = world.daemon(simulator.endpoint, "--log.level=" + level, "--metrics.targets=none", interval=interval)
     wait_idle(daemon)
@@ -199,7 +200,7 @@ def observe(world, simulator, n, empty, level):
 def measure_observation(world, simulator, n, empty):
     rows, bytes_per_target, us = [], [], []
     for level in ("warn", "info"):
-        runs = [observe(world, simulator, n, empty, level) for _ in range(3 if n <= 20000 else 2)]
+        runs = [observe(world, simulator, n, empty, level) for _ in range(3 if n <= 20000 else 1)]
         mid = lambda key: statistics.median(r[key] for r in runs)  # noqa: E731
         per_target = (mid("rss") - empty[1]) / mid("targets")
         per_target_later = (mid("rss_later") - empty[1]) / mid("targets")
@@ -218,7 +219,7 @@ def measure_turns(world, simulator, n):
     """The longest turns, by what goes on."""
     turns = Turns(world.work)
     rows, longest = [], []
-    interval = max(15, n // 2500)
+    interval = max(15, n // 5000)
     daemon = world.daemon(simulator.endpoint, "--log.level=info", interval=interval, deadline=2,
                           env={"LD_PRELOAD": os.path.join(world.build, "tests/bench/bench_turns.so"), "BENCH_TURNS": turns.path})
 
@@ -253,10 +254,10 @@ def highest_bucket(daemon):
     return "le %g s" % next(le for le, v in buckets if v == total)
 
 
-def scrape(daemon, *args):
+def scrape(daemon, rounds, *args):
     """Medians of wall time and CPU, and the bytes of one scrape."""
     wall, cpu = [], []
-    for _ in range(SCRAPES):
+    for _ in range(rounds):
         wait_idle(daemon)
         at = cpu_s(daemon)
         out = subprocess.run(["curl", "-sf", "-o", "/dev/null", "-w", "%{time_total} %{size_download}", *args, "http://%s/metrics" % daemon.address],
@@ -279,7 +280,7 @@ def measure_scrapes(world, simulator, n):
         body = daemon.get("/metrics", timeout=60)[2]
         series = sum(1 for line in body.splitlines() if not line.startswith(b"#"))
         for what, args in (("text", []), ("text, gzip", GZIP), ("OpenMetrics", OPENMETRICS), ("OpenMetrics, gzip", OPENMETRICS + GZIP)):
-            size, wall, cpu = scrape(daemon, *args)
+            size, wall, cpu = scrape(daemon, SCRAPES if n <= 20000 else 3, *args)
             plain = cpu if plain is None else plain
             rows.append(["targets=%s, %s" % (targets, what), series, size, "%.1f" % (wall * 1e3), "%.1f" % (cpu * 1e3), "%.3f" % (cpu / series * 1e6)])
         if targets == "full" and n <= 20000:
@@ -288,10 +289,10 @@ def measure_scrapes(world, simulator, n):
             print("\npromtool check metrics: ok")
         targets_n = count_targets(daemon)
         world.stop(daemon)
-    peer = json.loads(subprocess.run([sys.executable, os.path.join(HERE, "peer.py"), "scrape", str(n)], check=True, capture_output=True,
+    peer = json.loads(subprocess.run([sys.executable, os.path.join(HERE, "peer.py"), "scrape", str(min(n, PYTHON_TARGETS))], check=True, capture_output=True,
                                      env=ENVIRONMENT, timeout=600).stdout)
     for what, key in (("text", "plain_s"), ("text, gzip", "gzip_s")):
-        rows.append(["Python prometheus_client, " + what, peer["series"], peer["bytes"] if key == "plain_s" else "", "", "%.1f" % (peer[key] * 1e3),
+        rows.append(["Python prometheus_client, %d targets, %s" % (min(n, PYTHON_TARGETS), what), peer["series"], peer["bytes"] if key == "plain_s" else "", "", "%.1f" % (peer[key] * 1e3),
                      "%.3f" % (peer[key] / peer["series"] * 1e6)])
     table("One scrape of %d instances, %d targets" % (n, targets_n), ["", "series", "bytes", "wall ms", "CPU ms", "CPU us/series"], rows)
     return plain * 1e5 / targets_n
