@@ -2,7 +2,7 @@
 # What sagpin costs, beside what people write today: CPU, memory, scrapes, calls. Nothing here is a test: it prints
 # numbers of this machine, and fails only when a run fails or an observation takes more list calls than it must.
 #
-# usage: sh tests/bench/run.sh [INSTANCES...]     default: 10000 100000; takes about five minutes
+# usage: sh tests/bench/run.sh [INSTANCES...]     default: 10000 100000; takes 10 to 15 minutes
 set -eu
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
