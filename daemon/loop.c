@@ -24,7 +24,7 @@
 #include "version_info.h"
 
 #define WEB_FDS_MAX 32
-#define DELIVER_BUDGET_NS (4 * NS_PER_MS)
+#define DELIVER_BUDGET_NS (2 * NS_PER_MS)
 #define WAIT_MAX_MS 10000 /* the heartbeat is no older than this */
 
 static int64_t read_clock(clockid_t id)

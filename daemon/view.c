@@ -26,6 +26,8 @@ struct version_cell {
 struct totals {
 	uint32_t n_refs;
 	uint64_t step;
+	uint32_t n_instances, n_targets; /* slots that are counted so far */
+	bool is_complete;
 	uint32_t *phases;    /* scope x version type x phase x reason */
 	uint32_t *instances; /* of each scope */
 	uint32_t *pins;      /* instances under each pin */
@@ -140,27 +142,54 @@ static struct totals *totals_new(const struct view *v)
 	return t->phases && t->instances && t->pins ? t : totals_unref(t);
 }
 
-static int count_totals(const struct view *v, struct totals *t)
-{
-	const struct reconcile *core = v->d->core;
-	struct instance_view instance;
-	struct target_view target;
-	int r = 0;
+#define COUNT_SLICE 4096 /* slots that are counted in one go: a millisecond or two */
 
-	for (uint32_t i = 0, n = reconcile_instance_slots(core); i < n; i++) {
-		if (!reconcile_instance(core, i, &instance))
+static void count_instances(const struct view *v, struct totals *t, uint32_t end)
+{
+	struct instance_view instance;
+
+	for (; t->n_instances < end; t->n_instances++) {
+		if (!reconcile_instance(v->d->core, t->n_instances, &instance) || instance.born > t->step)
 			continue;
 		t->instances[instance.scope]++;
 		if (instance.pin != PIN_NONE)
 			t->pins[instance.pin]++;
 	}
-	for (uint32_t i = 0, n = reconcile_target_slots(core); !r && i < n; i++) {
-		if (!reconcile_target(core, i, &target) || !reconcile_instance(core, target.instance, &instance))
+}
+
+static int count_targets(const struct view *v, struct totals *t, uint32_t end)
+{
+	struct instance_view instance;
+	struct target_view target;
+	int r = 0;
+
+	for (; !r && t->n_targets < end; t->n_targets++) {
+		if (!reconcile_target(v->d->core, t->n_targets, &target) || target.born > t->step ||
+		    !reconcile_instance(v->d->core, target.instance, &instance))
 			continue;
 		t->phases[((target.scope * VERSION_TYPE_N + target.version_type) * PHASE_N + target.phase) * REASON_N + target.reason]++;
 		if (target.reported[0])
 			r = count_version(t, &target, instance.model);
 	}
+	return r;
+}
+
+static uint32_t slice_end(uint32_t from, uint32_t n)
+{
+	return n - from < COUNT_SLICE ? n : from + COUNT_SLICE;
+}
+
+/* The next slice. Slots are only ever added while a scrape holds the table, so none is missed or counted twice. */
+static int count_slice(const struct view *v, struct totals *t)
+{
+	uint32_t n_instances = reconcile_instance_slots(v->d->core), n_targets = reconcile_target_slots(v->d->core);
+	int r = 0;
+
+	if (t->n_instances < n_instances)
+		count_instances(v, t, slice_end(t->n_instances, n_instances));
+	else
+		r = count_targets(v, t, slice_end(t->n_targets, n_targets));
+	t->is_complete = t->n_instances == n_instances && t->n_targets == n_targets;
 	return r;
 }
 
@@ -189,9 +218,11 @@ static bool instance_of_row(const struct row *row, struct instance_view *ret_ins
 	return true;
 }
 
-static bool target_of_row(const struct row *row, struct target_view *ret_target)
+typedef bool (*look_fn)(const struct reconcile *r, uint32_t slot, struct target_view *ret_view);
+
+static bool look_up(const struct row *row, look_fn look, struct target_view *ret_target)
 {
-	if (!reconcile_target(row->v->d->core, (uint32_t)row->n, ret_target) || ret_target->born > row->totals->step)
+	if (!look(row->v->d->core, (uint32_t)row->n, ret_target) || ret_target->born > row->totals->step)
 		return false;
 	scope_labels(row, ret_target->scope);
 	row->out->labels[2] = text(ret_target->instance_id);
@@ -199,6 +230,18 @@ static bool target_of_row(const struct row *row, struct target_view *ret_target)
 	row->out->labels[4] = text(version_type_names[ret_target->version_type]);
 	row->out->value = 1;
 	return true;
+}
+
+/* Everything about the target of this row. */
+static bool target_of_row(const struct row *row, struct target_view *ret_target)
+{
+	return look_up(row, reconcile_target, ret_target);
+}
+
+/* The same without phase, reason and direction, which most families do not show. */
+static bool facts_of_row(const struct row *row, struct target_view *ret_target)
+{
+	return look_up(row, reconcile_target_facts, ret_target);
 }
 
 static bool row_instance_info(const struct row *row)
@@ -229,7 +272,7 @@ static bool row_version_info(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t) || !t.reported[0])
+	if (!facts_of_row(row, &t) || !t.reported[0])
 		return false;
 	row->out->labels[5] = text(t.reported);
 	return true;
@@ -239,7 +282,7 @@ static bool row_desired_version_info(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t) || !t.desired[0])
+	if (!facts_of_row(row, &t) || !t.desired[0])
 		return false;
 	row->out->labels[5] = text(t.desired);
 	return true;
@@ -293,7 +336,7 @@ static bool row_in_progress(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t))
+	if (!facts_of_row(row, &t))
 		return false;
 	row->out->value = t.is_in_progress;
 	return true;
@@ -303,7 +346,7 @@ static bool row_attempts(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t))
+	if (!facts_of_row(row, &t))
 		return false;
 	row->out->value = (double)t.attempts;
 	return true;
@@ -313,7 +356,7 @@ static bool row_failures(const struct row *row)
 {
 	struct target_view t;
 
-	if (!target_of_row(row, &t))
+	if (!facts_of_row(row, &t))
 		return false;
 	row->out->value = (double)t.failures;
 	return true;
@@ -325,7 +368,7 @@ static bool row_time(const struct row *row, size_t offset)
 	struct target_view t;
 	int64_t when;
 
-	if (!target_of_row(row, &t))
+	if (!facts_of_row(row, &t))
 		return false;
 	memcpy(&when, (const char *)&t + offset, sizeof(when));
 	row->out->value = (double)when;
@@ -504,15 +547,27 @@ static uint64_t view_begin(void *ctx)
 	if (!v->latest || v->latest->step != reconcile_steps(v->d->core)) {
 		struct totals *t = totals_new(v);
 
-		if (!t || count_totals(v, t) < 0) {
+		if (!t) {
 			v->d->error = -ENOMEM;
-			return (uintptr_t)totals_unref(t);
+			return 0;
 		}
 		totals_unref(v->latest);
 		v->latest = t;
 	}
 	v->latest->n_refs++;
 	return (uintptr_t)v->latest;
+}
+
+static bool view_prepare(void *ctx, uint64_t mark)
+{
+	struct view *v = ctx;
+	struct totals *t = totals_of(mark);
+
+	if (t && !t->is_complete && count_slice(v, t) < 0) {
+		v->d->error = -ENOMEM;
+		return true;
+	}
+	return !t || t->is_complete;
 }
 
 static void view_end(void *ctx, uint64_t mark)
@@ -574,6 +629,7 @@ int view_new(struct daemon *d, bool has_target_metrics, struct view **ret_view)
 	v->has_target_metrics = has_target_metrics;
 	v->source = (struct expose_source){
 		.ctx = v, .begin = view_begin, .end = view_end, .rows = view_rows, .row = view_row, .is_shown = view_is_shown,
+		.prepare = view_prepare,
 	};
 	*ret_view = v;
 	return 0;

@@ -41,7 +41,7 @@ struct exposition {
 	enum metric_id family; /* METRIC_N: all are written */
 	uint64_t row, n_rows;
 	uint64_t generation;
-	bool is_begun, has_header, is_ended;
+	bool is_prepared, is_begun, has_header, is_ended;
 	struct shape shape;
 };
 
@@ -322,16 +322,31 @@ static char *put_piece(char *p, struct exposition *e)
 	return s->metric->type == METRIC_HISTOGRAM ? put_histogram(p, s, row.labels, series) : put_sample(p, s, &row);
 }
 
+bool exposition_is_ended(const struct exposition *e)
+{
+	return e->is_ended;
+}
+
+static bool prepare(struct exposition *e)
+{
+	if (!e->is_prepared)
+		e->is_prepared = !e->source || !e->source->prepare || e->source->prepare(e->source->ctx, e->mark);
+	return e->is_prepared;
+}
+
 size_t exposition_write(struct exposition *e, char *buf, size_t size)
 {
+	unsigned int n_looked = 0;
 	char *p = buf;
 
 	assert(size >= EXPOSE_BLOCK_MIN);
+	if (!prepare(e))
+		return 0;
 	for (; e->family < METRIC_N; e->family++, e->is_begun = false) {
 		if (!e->is_begun)
 			family_begin(e);
 		for (; e->row < e->n_rows; e->row++) {
-			if (size - (size_t)(p - buf) < e->shape.piece_max)
+			if (size - (size_t)(p - buf) < e->shape.piece_max || n_looked++ == EXPOSE_ROWS_MAX)
 				return (size_t)(p - buf);
 			p = put_piece(p, e);
 		}

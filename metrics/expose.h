@@ -47,19 +47,27 @@ struct expose_source {
 	bool (*row)(void *ctx, uint64_t mark, enum metric_id id, uint64_t row, struct expose_row *ret_row);
 	/* Whether a live family is exposed at all (--metrics.targets=none leaves some out). */
 	bool (*is_shown)(void *ctx, enum metric_id id);
+	/* A slice of what must be done before the first row, such as adding up; true when all is. NULL: nothing. */
+	bool (*prepare)(void *ctx, uint64_t mark);
 };
 
 struct exposition;
 /* Borrows registry and source until exposition_free, which ends the hold on the table. source may be NULL. */
 int exposition_new(enum expose_format format, const struct registry *registry, const struct expose_source *source, struct exposition **ret_exposition) __attribute__((warn_unused_result));
 struct exposition *exposition_free(struct exposition *e);
-/* Writes up to `size` bytes (at least EXPOSE_BLOCK_MIN); returns how many, 0 at the end. A histogram is written from one state. */
+/*
+ * Writes up to `size` bytes (at least EXPOSE_BLOCK_MIN); returns how many. A histogram is written from one state. One
+ * call looks at EXPOSE_ROWS_MAX rows or prepares one slice, so it may write nothing: it is over when
+ * exposition_is_ended() says so, else it is to be called again.
+ */
 #define EXPOSE_BLOCK_MIN 16384
+#define EXPOSE_ROWS_MAX 4096
+bool exposition_is_ended(const struct exposition *e);
 size_t exposition_write(struct exposition *e, char *buf, size_t size);
 
 /*
  * The same as gzip (RFC 1952, zlib level 1): 0 at the end, negative errno on failure. A call compresses one block of
- * text at most; -EAGAIN: that has made no output yet (a fleet packs well), call again.
+ * text at most; -EAGAIN: that has made no output yet (a fleet packs well, rows may be empty), call again.
  */
 struct exposition_gzip;
 int exposition_gzip_new(struct exposition *e, struct exposition_gzip **ret_gzip) __attribute__((warn_unused_result)); /* takes e on success */

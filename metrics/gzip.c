@@ -56,7 +56,9 @@ ssize_t exposition_gzip_write(struct exposition_gzip *g, char *buf, size_t size)
 	if (z->avail_in == 0 && !g->is_input_ended) {
 		z->next_in = (Bytef *)g->block;
 		z->avail_in = (uInt)exposition_write(g->exposition, g->block, sizeof(g->block));
-		g->is_input_ended = z->avail_in == 0;
+		g->is_input_ended = z->avail_in == 0 && exposition_is_ended(g->exposition);
+		if (z->avail_in == 0 && !g->is_input_ended)
+			return -EAGAIN;
 	}
 	r = deflate(z, g->is_input_ended ? Z_FINISH : Z_NO_FLUSH);
 	if (r == Z_STREAM_END)

@@ -24,6 +24,7 @@
 #define RETRY_AFTER_MAX_S 60
 #define HTTP_TOO_MANY_REQUESTS 429
 #define ROUNDS_MAX 4 /* of starting and moving on, in one client_run */
+#define ANSWERS_MAX 6 /* told in one client_run: a page of 50 takes up to half a millisecond, and others wait */
 
 const char *const call_result_names[CALL_RESULT_N] = {
 	[CALL_RESULT_OK] = "ok",
@@ -77,6 +78,7 @@ struct client {
 	struct transfer_list active;
 	uint32_t n_active;
 	bool is_closing;
+	bool has_answers; /* that are not told yet: there was no room for them in the last run */
 	int fatal; /* negative errno met while answering; client_run gives it back */
 	uint32_t n_scopes;
 	struct scope_state scopes[];
@@ -461,16 +463,20 @@ static void finish(struct client *c, struct transfer *t, CURLcode code)
 	smartag_reply_free(o.reply);
 }
 
-static void collect(struct client *c)
+/* Tells what is over, `room` answers at most; gives how many that were. */
+static int collect(struct client *c, int room)
 {
 	struct CURLMsg *message;
-	int left;
-	while ((message = curl_multi_info_read(c->multi, &left))) {
+	int n = 0, left = 0;
+	while (n < room && (message = curl_multi_info_read(c->multi, &left))) {
 		struct transfer *t = NULL;
 		CURLcode code = message->data.result;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
 		finish(c, t, code);
+		n++;
 	}
+	c->has_answers = left > 0;
+	return n;
 }
 
 static int multi_error(CURLMcode code)
@@ -484,7 +490,7 @@ int client_run(struct client *c, int64_t now_ns, int64_t wall_s)
 	c->now_ns = now_ns;
 	c->wall_s = wall_s;
 	expire(c);
-	for (int i = 0; i < ROUNDS_MAX; i++) {
+	for (int i = 0, room = ANSWERS_MAX; i < ROUNDS_MAX && room > 0; i++) {
 		int running, n = start_all(c);
 		if (n < 0)
 			return n;
@@ -493,7 +499,7 @@ int client_run(struct client *c, int64_t now_ns, int64_t wall_s)
 		int r = multi_error(curl_multi_perform(c->multi, &running));
 		if (r < 0)
 			return r;
-		collect(c);
+		room -= collect(c, room);
 	}
 	int fatal = c->fatal;
 	c->fatal = 0;
@@ -527,6 +533,8 @@ int64_t client_deadline_ns(const struct client *c, int64_t now_ns)
 {
 	int64_t at_ns = INT64_MAX;
 	long timeout_ms = -1;
+	if (c->has_answers)
+		return now_ns;
 	for (uint32_t i = 0; i < c->n_scopes; i++) {
 		int64_t scope_ns = scope_deadline_ns(&c->scopes[i], now_ns);
 		if (scope_ns < at_ns)

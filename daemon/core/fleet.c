@@ -103,6 +103,7 @@ static bool instance_set_texts(struct reconcile *r, struct instance *inst, const
 	}
 	for (unsigned int i = 0; i < TEXT_N; i++)
 		at = stpcpy(at, texts[i]) + 1;
+	inst->is_bound = texts[TEXT_CCN][0] != '\0'; /* before the text that it may come from goes */
 	free(inst->text);
 	inst->text = block;
 	return true;

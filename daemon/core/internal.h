@@ -81,6 +81,7 @@ struct instance {
 	bool is_fresh_wanted : 1; /* its fresh read waits for that */
 	bool is_watched : 1;      /* even an unchanged observation of it may matter */
 	bool is_status_told : 1, is_serial_told : 1;
+	bool is_bound : 1; /* to a CCN, as its text says */
 };
 
 enum dpi_list {
@@ -261,6 +262,13 @@ struct request {
 	uint64_t born[LIMIT_PAGE];
 };
 
+/* An order once worked out: interned versions never change, so it holds for good. */
+struct known_order {
+	uint32_t a, b; /* 0: empty */
+	enum version_order order;
+};
+#define KNOWN_ORDERS 256 /* a power of 2; a fleet has few versions, and a later pair takes the place of one before */
+
 struct reconcile {
 	const struct settings *settings; /* NULL before the first */
 	struct pin_index *pins;
@@ -274,6 +282,7 @@ struct reconcile {
 	struct slab instances, devices, targets;
 	struct map instance_map, device_map;
 	struct strings strings; /* versions and names of policies, accounts, regions, models */
+	struct known_order *orders; /* what order_of() remembers; changes no answer, so looking may write it */
 	struct timers timers;
 
 	struct scope_state **scopes;

@@ -77,12 +77,19 @@ static const struct catalogue *catalogue_of(const struct reconcile *r, const str
 	return model == NONE ? NULL : catalogue_find(r, model, (enum version_type)t->version_type);
 }
 
+static enum version_order order_by_text(const struct reconcile *r, uint32_t a, uint32_t b)
+{
+	struct known_order *known = &r->orders[(a * 31 + b) % KNOWN_ORDERS];
+
+	if (known->a != a || known->b != b)
+		*known = (struct known_order){ a, b, version_compare(strings_text(&r->strings, a), strings_text(&r->strings, b)) };
+	return known->order;
+}
+
 enum version_order order_of(const struct reconcile *r, const struct target *t, uint32_t a, uint32_t b)
 {
-	enum version_order order = VERSION_ORDER_SAME;
+	enum version_order order = a == b ? VERSION_ORDER_SAME : order_by_text(r, a, b);
 
-	if (a != b)
-		order = version_compare(strings_text(&r->strings, a), strings_text(&r->strings, b));
 	return order == VERSION_ORDER_INCOMPARABLE ? order_by_date(catalogue_of(r, t), a, b) : order;
 }
 
@@ -145,7 +152,7 @@ static enum reason failed_reason(const struct reconcile *r, const struct target 
 
 	if (device_at(r, t->device)->n_claims > 1)
 		reason = first_of(reason, REASON_DUPLICATE);
-	if (instance_text(target_instance(r, t), TEXT_CCN)[0] == '\0')
+	if (!target_instance(r, t)->is_bound)
 		reason = first_of(reason, REASON_NOT_BOUND);
 	if (t->wait == WAIT_BLOCKED)
 		reason = first_of(reason, (enum reason)t->wait_reason);

@@ -420,7 +420,9 @@ int reconcile_new(uint64_t seed, struct reconcile **ret_reconcile)
 
 	if (!r)
 		return -ENOMEM;
-	if (strings_init(&r->strings) < 0) {
+	r->orders = calloc(KNOWN_ORDERS, sizeof(*r->orders));
+	if (!r->orders || strings_init(&r->strings) < 0) {
+		free(r->orders);
 		free(r);
 		return -ENOMEM;
 	}
@@ -461,6 +463,7 @@ struct reconcile *reconcile_free(struct reconcile *r)
 	free(r->policies);
 	free(r->policy_of);
 	free(r->pin_versions);
+	free(r->orders);
 	free(r->actions);
 	pin_index_free(r->pins);
 	timers_deinit(&r->timers);

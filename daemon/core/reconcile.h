@@ -231,6 +231,8 @@ struct target_view {
 	int64_t next_try_ns;  /* boot-time clock: backoff or slow recheck; 0 when none */
 };
 bool reconcile_target(const struct reconcile *r, uint32_t slot, struct target_view *ret_view);
+/* The same without what must be worked out: phase, reason, is_behind and is_ahead are not set. For many rows at once. */
+bool reconcile_target_facts(const struct reconcile *r, uint32_t slot, struct target_view *ret_view);
 
 /* The intent of an ACTION_UPGRADE or TELL_STARTED/SETTLED, valid until the next step. */
 struct intent_view {

@@ -80,8 +80,6 @@ static void view_direction(const struct reconcile *r, const struct target *t, st
 	uint32_t desired = target_desired(r, t);
 	enum version_order order;
 
-	v->desired = strings_text(&r->strings, desired);
-	v->reported = strings_text(&r->strings, t->reported);
 	if (!desired || !t->reported || v->phase == PHASE_UNKNOWN)
 		return;
 	order = order_of(r, t, t->reported, desired);
@@ -89,43 +87,63 @@ static void view_direction(const struct reconcile *r, const struct target *t, st
 	v->is_ahead = order == VERSION_ORDER_NEWER;
 }
 
-bool reconcile_target(const struct reconcile *r, uint32_t slot, struct target_view *ret_view)
+/* All that is looked up; NULL for a slot without a target. */
+static const struct target *view_facts(const struct reconcile *r, uint32_t slot, struct target_view *ret_view)
 {
 	const struct target *t = slot < r->targets.n ? target_at(r, slot) : NULL;
+	const struct device *device;
 	const struct instance *inst;
-	struct target_view v;
-	struct stand s;
-	uint32_t pin;
+	uint32_t pin, desired;
 
-	if (!t || t->born == 0 || t->is_absent || target_instance(r, t)->scope == NONE)
-		return false;
-	inst = target_instance(r, t);
-	pin = target_pin(r, t);
-	s = stand_exact(r, slot);
-	v = (struct target_view){
+	if (!t || t->born == 0 || t->is_absent)
+		return NULL;
+	device = device_at(r, t->device);
+	inst = instance_at(r, device->instance);
+	if (inst->scope == NONE)
+		return NULL;
+	desired = inst->pin == PIN_NONE ? 0 : r->pin_versions[inst->pin][t->version_type];
+	pin = desired ? inst->pin : PIN_NONE;
+	*ret_view = (struct target_view){
 		.born = t->born,
-		.instance = device_at(r, t->device)->instance,
+		.instance = device->instance,
 		.scope = inst->scope,
 		.version_type = (enum version_type)t->version_type,
 		.instance_id = inst->text,
-		.serial_number = device_at(r, t->device)->serial_number,
+		.serial_number = device->serial_number,
+		.reported = strings_text(&r->strings, t->reported),
+		.desired = strings_text(&r->strings, desired),
 		.policy = pin == PIN_NONE ? POLICY_NONE : r->settings->pins[pin].policy[t->version_type],
 		.pin = pin,
-		.phase = s.phase,
-		.reason = s.reason,
 		.is_in_progress = t->intent != NULL,
 		.phase_since_s = t->phase_since_s,
 		.drift_since_s = t->drift_since_s,
 		.next_try_ns = next_try(r, t),
 	};
 	if (t->history) {
-		v.last_success_s = t->history->last_success_s;
-		v.last_failure_s = t->history->last_failure_s;
-		v.attempts = t->history->attempts;
-		v.failures = t->history->failures;
+		ret_view->last_success_s = t->history->last_success_s;
+		ret_view->last_failure_s = t->history->last_failure_s;
+		ret_view->attempts = t->history->attempts;
+		ret_view->failures = t->history->failures;
 	}
-	view_direction(r, t, &v);
-	*ret_view = v;
+	return t;
+}
+
+bool reconcile_target_facts(const struct reconcile *r, uint32_t slot, struct target_view *ret_view)
+{
+	return view_facts(r, slot, ret_view) != NULL;
+}
+
+bool reconcile_target(const struct reconcile *r, uint32_t slot, struct target_view *ret_view)
+{
+	const struct target *t = view_facts(r, slot, ret_view);
+	struct stand s;
+
+	if (!t)
+		return false;
+	s = stand_exact(r, slot);
+	ret_view->phase = s.phase;
+	ret_view->reason = s.reason;
+	view_direction(r, t, ret_view);
 	return true;
 }
 

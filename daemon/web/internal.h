@@ -14,7 +14,7 @@
 #define WEB_MEMORY_MAX 32768 /* of a connection: bounds the request's header, and is the size of a chunk */
 #define WEB_REQUEST_S 60     /* from the connection or the last answer to the request, and from there to the answer's end */
 #define WEB_SCRAPES_MAX 40
-#define WEB_TURN_NS (5 * NS_PER_MS) /* how long one turn may write expositions, all of them together */
+#define WEB_TURN_NS (3 * NS_PER_MS) /* how long one turn may write expositions, all of them together */
 
 enum web_handler {
 	WEB_HANDLER_LANDING,

@@ -47,6 +47,8 @@ static int scrape_fill(struct scrape *s)
 		return (int)n;
 	s->pos = 0;
 	s->len = (size_t)n;
+	if (n == 0 && s->plain && !exposition_is_ended(s->plain))
+		return -EAGAIN;
 	return n > 0;
 }
 

@@ -111,7 +111,8 @@ static size_t run_plain(enum expose_format format, const struct registry *r, con
 	struct exposition *e;
 
 	must(exposition_new(format, r, source, &e) == 0);
-	while ((n = exposition_write(e, buf, sizeof(buf))) > 0) {
+	while (!exposition_is_ended(e)) {
+		n = exposition_write(e, buf, sizeof(buf));
 		bytes += n;
 		if (dump)
 			fwrite(buf, 1, n, dump);
@@ -119,7 +120,8 @@ static size_t run_plain(enum expose_format format, const struct registry *r, con
 	spent = cpu_seconds() - start;
 	exposition_free(e);
 	must(exposition_new(format, r, source, &e) == 0);
-	while ((n = exposition_write(e, buf, sizeof(buf))) > 0) {
+	while (!exposition_is_ended(e)) {
+		n = exposition_write(e, buf, sizeof(buf));
 		for (const char *p = buf; (p = memchr(p, '\n', (size_t)(buf + n - p))); p++)
 			lines++;
 	}
@@ -186,7 +188,7 @@ int main(int argc, char **argv)
 {
 	bool is_dump = argc == 4 && strcmp(argv[1], "--dump") == 0;
 	struct fleet fleet;
-	struct expose_source source = { &fleet, fleet_begin, fleet_end, fleet_rows, fleet_row, fleet_is_shown };
+	struct expose_source source = { &fleet, fleet_begin, fleet_end, fleet_rows, fleet_row, fleet_is_shown, NULL };
 	struct registry *r;
 	size_t lines;
 

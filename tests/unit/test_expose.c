@@ -24,6 +24,8 @@ struct table {
 	uint64_t gap; /* the first and every so-manieth row after it show nothing; 1: none does */
 	bool has_targets;
 	int holds;
+	unsigned int slices; /* that preparing takes */
+	uint64_t looked;     /* rows that were asked for */
 };
 
 static uint64_t table_begin(void *ctx)
@@ -52,9 +54,10 @@ static uint64_t table_rows(void *ctx, uint64_t mark, enum metric_id id)
 
 static bool table_row(void *ctx, uint64_t mark, enum metric_id id, uint64_t row, struct expose_row *ret_row)
 {
-	const struct table *t = ctx;
+	struct table *t = ctx;
 
 	assert_int_equal(mark, 42);
+	t->looked++;
 	if (row % t->gap == 0)
 		return false;
 	for (size_t i = 0; i < metric_n_labels(id); i++)
@@ -70,9 +73,17 @@ static bool table_is_shown(void *ctx, enum metric_id id)
 	return t->has_targets || id == METRIC_INSTANCE_ONLINE;
 }
 
+static bool table_prepare(void *ctx, uint64_t mark)
+{
+	struct table *t = ctx;
+
+	assert_int_equal(mark, 42);
+	return t->slices == 0 || --t->slices == 0;
+}
+
 static struct expose_source source_of(struct table *t)
 {
-	return (struct expose_source){ t, table_begin, table_end, table_rows, table_row, table_is_shown };
+	return (struct expose_source){ t, table_begin, table_end, table_rows, table_row, table_is_shown, table_prepare };
 }
 
 static unsigned int random_next(unsigned int *seed)
@@ -103,7 +114,7 @@ static char *render(enum expose_format format, const struct registry *r, const s
 		len += n;
 		text[len] = '\0';
 		free(buf);
-	} while (n > 0);
+	} while (n > 0 || !exposition_is_ended(e));
 	assert_null(exposition_free(e));
 	if (ret_len)
 		*ret_len = len;
@@ -180,7 +191,7 @@ static const char *const goldens[EXPOSE_FORMAT_N] = {
 /* Families that are not shown, or show no row, leave nothing. */
 static void test_goldens(void **state)
 {
-	struct table t = { "a\nb", 4, 2, false, 0 };
+	struct table t = { "a\nb", 4, 2, false, 0, 0, 0 };
 	struct expose_source source = source_of(&t);
 	struct registry *r = make_registry();
 
@@ -197,7 +208,7 @@ static void test_goldens(void **state)
 
 static void test_empty(void **state)
 {
-	struct table t = { "x", 1000, 1, true, 0 };
+	struct table t = { "x", 1000, 1, true, 0, 0, 0 };
 	struct expose_source source = source_of(&t);
 	struct registry *r;
 	char *text;
@@ -215,7 +226,7 @@ static void test_empty(void **state)
 
 static void check_label(const char *label, const char *want)
 {
-	struct table t = { label, 2, 2, false, 0 };
+	struct table t = { label, 2, 2, false, 0, 0, 0 };
 	struct expose_source source = source_of(&t);
 	struct registry *r;
 	char *text, *found, expected[4096];
@@ -278,7 +289,7 @@ static void test_label_limit(void **state)
 static void test_bounds(void **state)
 {
 	char label[EXPOSE_LABEL_MAX + 1];
-	struct table t = { label, 40, 41, true, 0 };
+	struct table t = { label, 40, 41, true, 0, 0, 0 };
 	struct expose_source source = source_of(&t);
 	const char *labels[METRIC_LABELS_MAX];
 	struct registry *r;
@@ -308,7 +319,7 @@ static void test_bounds(void **state)
 
 static void test_blocks(void **state)
 {
-	struct table t = { "some \"label\" value", 500, 3, true, 0 };
+	struct table t = { "some \"label\" value", 500, 3, true, 0, 0, 0 };
 	struct expose_source source = source_of(&t);
 	struct registry *r = make_registry();
 	unsigned int seed = (unsigned int)time(NULL);
@@ -362,10 +373,37 @@ static void test_clear_in_the_middle(void **state)
 	registry_free(r);
 }
 
+/* No call does more than a slice: neither preparing nor looking at rows that have nothing to show. */
+static void test_nothing_to_show(void **state)
+{
+	struct table t = { "value", 3 * EXPOSE_ROWS_MAX + 1, 1, true, 0, 5, 0 };
+	struct expose_source source = source_of(&t);
+	char buf[EXPOSE_BLOCK_MIN];
+	struct exposition *e;
+	struct registry *r;
+	unsigned int calls = 0;
+
+	(void)state;
+	assert_int_equal(registry_new(&r), 0);
+	assert_int_equal(exposition_new(EXPOSE_TEXT, r, &source, &e), 0);
+	for (; !exposition_is_ended(e); calls++) {
+		uint64_t looked = t.looked;
+
+		assert_true(calls < 100);
+		assert_int_equal(exposition_write(e, buf, sizeof(buf)), 0);
+		assert_true(t.looked - looked <= EXPOSE_ROWS_MAX);
+		assert_true(calls < 4 ? t.slices == 4 - calls && t.looked == 0 : t.slices == 0);
+	}
+	assert_int_equal(t.looked, 3 * t.rows); /* of three families */
+	assert_int_equal(exposition_write(e, buf, sizeof(buf)), 0);
+	assert_null(exposition_free(e));
+	registry_free(r);
+}
+
 static void test_gzip(void **state)
 {
 	static const size_t sizes[] = { 1, 100, 4096, 1 << 20 };
-	struct table t = { "value", 5000, 7, true, 0 };
+	struct table t = { "value", 5000, 7, true, 0, 0, 0 };
 	struct expose_source source = source_of(&t);
 	struct registry *r = make_registry();
 	size_t want_len;
@@ -383,6 +421,7 @@ static void test_gzip(void **state)
 		assert_non_null(packed);
 		assert_non_null(text);
 		assert_int_equal(exposition_new(EXPOSE_OPENMETRICS, r, &source, &e), 0);
+		t.slices = 3;
 		assert_int_equal(exposition_gzip_new(e, &g), 0);
 		do {
 			n = exposition_gzip_write(g, packed + len, sizes[i] < want_len - len ? sizes[i] : want_len - len);
@@ -498,7 +537,7 @@ int main(void)
 		cmocka_unit_test(test_goldens),	     cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_label_values), cmocka_unit_test(test_label_limit),
 		cmocka_unit_test(test_bounds),	     cmocka_unit_test(test_blocks),
-		cmocka_unit_test(test_gzip),	     cmocka_unit_test(test_clear_in_the_middle),
+		cmocka_unit_test(test_nothing_to_show), cmocka_unit_test(test_gzip),	     cmocka_unit_test(test_clear_in_the_middle),
 		cmocka_unit_test(test_numbers),	     cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_locale),
 	};

@@ -29,6 +29,7 @@ struct world {
 	bool is_ready;
 	int holds;
 	int refreshed;
+	unsigned int slices;
 };
 
 static double now_s(void)
@@ -79,6 +80,15 @@ static bool table_is_shown(void *ctx, enum metric_id id)
 	return true;
 }
 
+/* Every second call is the last slice. */
+static bool table_prepare(void *ctx, uint64_t mark)
+{
+	struct world *w = ctx;
+
+	(void)mark;
+	return ++w->slices % 2 == 0;
+}
+
 static bool world_is_ready(void *ctx)
 {
 	return ((struct world *)ctx)->is_ready;
@@ -102,7 +112,7 @@ static int try_listen(struct world *w, const char *const *addresses, size_t n, s
 				       .version = "1.2.3",
 				       .revision = "abc" };
 
-	source = (struct expose_source){ w, table_begin, table_end, table_rows, table_row, table_is_shown };
+	source = (struct expose_source){ w, table_begin, table_end, table_rows, table_row, table_is_shown, table_prepare };
 	return web_new(&options, &w->web, ret_error);
 }
 
