@@ -30,7 +30,7 @@ struct path {
 
 static struct path where_path(const struct where *w)
 {
-	const struct where *ways[SCAN_DEPTH_MAX];
+	const struct where *ways[SCAN_DEPTH_MAX] = { NULL };
 	struct path path = { .text = "" };
 	size_t n = 0, len = 0;
 

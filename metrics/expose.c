@@ -319,7 +319,7 @@ static char *put_piece(char *p, struct exposition *e)
 	if (!e->has_header)
 		p = put_header(p, e);
 	e->has_header = true;
-	return s->metric->type == METRIC_HISTOGRAM ? put_histogram(p, s, row.labels, series) : put_sample(p, s, &row);
+	return series && series->counts ? put_histogram(p, s, row.labels, series) : put_sample(p, s, &row);
 }
 
 bool exposition_is_ended(const struct exposition *e)

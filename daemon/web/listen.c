@@ -89,7 +89,7 @@ static in_port_t *port_of(struct sockaddr *sa)
 /* The port that the kernel chose for the first socket, so that the second family gets the same one. */
 static void share_port(int fd, struct addrinfo *rest)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = { 0 };
 	socklen_t len = sizeof(sa);
 
 	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
