@@ -146,6 +146,12 @@ static struct totals *totals_new(const struct view *v)
 	return t->phases && t->instances && t->pins ? t : totals_unref(t);
 }
 
+/* What has left stays in the table for the plan that says so, up to the next step: that may be a poll interval. */
+static bool live_instance(const struct view *v, uint32_t slot, struct instance_view *ret_instance)
+{
+	return reconcile_instance(v->d->core, slot, ret_instance) && !ret_instance->is_leaving;
+}
+
 static int count_totals(const struct view *v, struct totals *t)
 {
 	const struct reconcile *core = v->d->core;
@@ -154,14 +160,14 @@ static int count_totals(const struct view *v, struct totals *t)
 	int r = 0;
 
 	for (uint32_t i = 0, n = reconcile_instance_slots(core); i < n; i++) {
-		if (!reconcile_instance(core, i, &instance))
+		if (!live_instance(v, i, &instance))
 			continue;
 		t->instances[instance.scope]++;
 		if (instance.pin != PIN_NONE)
 			t->pins[instance.pin]++;
 	}
 	for (uint32_t i = 0, n = reconcile_target_slots(core); !r && i < n; i++) {
-		if (!reconcile_target(core, i, &target) || !reconcile_instance(core, target.instance, &instance))
+		if (!reconcile_target(core, i, &target) || !live_instance(v, target.instance, &instance))
 			continue;
 		t->phases[((target.scope * VERSION_TYPE_N + target.version_type) * PHASE_N + target.phase) * REASON_N + target.reason]++;
 		if (target.reported[0])
@@ -187,7 +193,7 @@ static void scope_labels(const struct row *row, uint32_t scope)
 
 static bool instance_of_row(const struct row *row, struct instance_view *ret_instance)
 {
-	if (!reconcile_instance(row->v->d->core, (uint32_t)row->n, ret_instance) || ret_instance->born > row->totals->step)
+	if (!live_instance(row->v, (uint32_t)row->n, ret_instance) || ret_instance->born > row->totals->step)
 		return false;
 	scope_labels(row, ret_instance->scope);
 	row->out->labels[2] = text(ret_instance->instance_id);
