@@ -208,7 +208,7 @@ static void load_include_dir(struct load *l, const char *main_file)
 static int load_begin(struct load *l)
 {
 	l->raw.report = &l->report;
-	l->bytes_left = CONFIG_FILE_BYTES_MAX;
+	l->bytes_left = (size_t)CONFIG_FILE_BYTES_MAX;
 	l->digest = EVP_MD_CTX_new();
 	return l->digest && EVP_DigestInit_ex(l->digest, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
 }

@@ -70,8 +70,10 @@ bool units_decimal(const char *text, double *ret_value)
 	if (p == text || (p[0] == '.' && !is_digit(p[1])))
 		return false;
 	if (*p == '.')
-		for (p++; is_digit(*p); p++, n_digits++, scale *= 10)
+		for (p++; is_digit(*p); p++, n_digits++) {
 			value = value * 10 + (*p - '0');
+			scale *= 10;
+		}
 	if (*p || n_digits > DECIMAL_DIGITS_MAX)
 		return false;
 	*ret_value = value / scale;

@@ -453,7 +453,8 @@ static int take_page(struct dispatch *x, struct job *job, const struct call_repl
 	int r;
 
 	if (reply->result != CALL_RESULT_OK) {
-		bool is_passing = reply->class == ERROR_CLASS_TRANSIENT && reply->result != CALL_RESULT_NOT_SENT;
+		/* A client that closes takes no page again: the job must end here. */
+		bool is_passing = reply->class == ERROR_CLASS_TRANSIENT && reply->result != CALL_RESULT_NOT_SENT && !x->d->is_stopping;
 
 		report_reply(x->d->report, reply);
 		if (is_passing && ++job->failures < LIST_PAGE_TRIES)

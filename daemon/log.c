@@ -206,6 +206,8 @@ void log_write(enum log_level level, const char *message, const struct log_field
 	int saved_errno = errno;
 	size_t len, skip, done;
 
+	if (!log_is_on(level))
+		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	buf[0] = '\n';
 	len = 1 + log_format_line(log_style, now.tv_sec * NS_PER_S + now.tv_nsec, level, message, fields, n, buf + 1,

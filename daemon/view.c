@@ -142,6 +142,12 @@ static struct totals *totals_new(const struct view *v)
 	return t->phases && t->instances && t->pins ? t : totals_unref(t);
 }
 
+/* What has left stays in the table for the plan that says so, up to the next step: that may be a poll interval. */
+static bool live_instance(const struct view *v, uint32_t slot, struct instance_view *ret_instance)
+{
+	return reconcile_instance(v->d->core, slot, ret_instance) && !ret_instance->is_leaving;
+}
+
 #define COUNT_SLICE 4096 /* slots that are counted in one go: a millisecond or two */
 
 static void count_instances(const struct view *v, struct totals *t, uint32_t end)
@@ -149,7 +155,7 @@ static void count_instances(const struct view *v, struct totals *t, uint32_t end
 	struct instance_view instance;
 
 	for (; t->n_instances < end; t->n_instances++) {
-		if (!reconcile_instance(v->d->core, t->n_instances, &instance) || instance.born > t->step)
+		if (!live_instance(v, t->n_instances, &instance) || instance.born > t->step)
 			continue;
 		t->instances[instance.scope]++;
 		if (instance.pin != PIN_NONE)
@@ -165,7 +171,7 @@ static int count_targets(const struct view *v, struct totals *t, uint32_t end)
 
 	for (; !r && t->n_targets < end; t->n_targets++) {
 		if (!reconcile_target(v->d->core, t->n_targets, &target) || target.born > t->step ||
-		    !reconcile_instance(v->d->core, target.instance, &instance))
+		    !live_instance(v, target.instance, &instance))
 			continue;
 		t->phases[((target.scope * VERSION_TYPE_N + target.version_type) * PHASE_N + target.phase) * REASON_N + target.reason]++;
 		if (target.reported[0])
@@ -210,7 +216,7 @@ static void scope_labels(const struct row *row, uint32_t scope)
 
 static bool instance_of_row(const struct row *row, struct instance_view *ret_instance)
 {
-	if (!reconcile_instance(row->v->d->core, (uint32_t)row->n, ret_instance) || ret_instance->born > row->totals->step)
+	if (!live_instance(row->v, (uint32_t)row->n, ret_instance) || ret_instance->born > row->totals->step)
 		return false;
 	scope_labels(row, ret_instance->scope);
 	row->out->labels[2] = text(ret_instance->instance_id);

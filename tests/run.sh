@@ -118,7 +118,7 @@ if wanted e2e; then
 	echo "== end to end, on real sockets"
 	for test in tests/integration/test_*.py tests/e2e/test_*.py; do
 		[ -f "$test" ] || continue
-		check "$(basename "$test" .py)" timeout 300 python3 "$test" build-release-test
+		check "$(basename "$test" .py)" timeout 300 /usr/bin/python3 "$test" build-release-test
 	done
 fi
 

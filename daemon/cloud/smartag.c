@@ -290,7 +290,7 @@ static enum status read_backup_status(struct reader *rd, const cJSON *object, st
 static void read_entry(struct reader *rd, const cJSON *object, struct observation *o)
 {
 	static const char *const versions[LIMIT_DEVICES] = { "SoftwareVersion", "BackupSoftwareVersion" };
-	struct serials serials;
+	struct serials serials = { .n = 0 };
 
 	o->instance_id = reader_word(rd, object, "SmartAGId", LIMIT_INSTANCE_ID);
 	if (!*o->instance_id)
@@ -363,7 +363,7 @@ static void read_attributes(struct reader *rd, const cJSON *object, struct obser
 
 static void read_device(struct reader *rd, const cJSON *object, struct device_observation *d)
 {
-	struct serials serials;
+	struct serials serials = { .n = 0 };
 
 	read_serials(rd, object, &serials);
 	if (serials.n > 1)
@@ -429,7 +429,7 @@ static void fill_roles(const char *master, struct observation *o)
 static void read_devices(struct reader *rd, const cJSON *root, struct observation *o)
 {
 	struct device_observation told[LIMIT_DEVICES] = { 0 };
-	struct serials serials;
+	struct serials serials = { .n = 0 };
 	const cJSON *item;
 	size_t n_told = 0;
 

@@ -271,7 +271,7 @@ static void settings_instances(struct reconcile *r, const uint32_t *moved)
 
 static void settings_take(struct reconcile *r, const struct settings *settings)
 {
-	uint32_t *moved = malloc((r->n_scopes + 1u) * sizeof(*moved));
+	uint32_t *moved = calloc(r->n_scopes + 1u, sizeof(*moved));
 
 	if (!moved) {
 		r->is_out_of_memory = true;

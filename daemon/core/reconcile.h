@@ -206,6 +206,7 @@ struct instance_view {
 	uint32_t pin;       /* PIN_NONE when unmanaged */
 	bool is_online;     /* status active (main or only device) */
 	bool is_observed;   /* false: stale or never */
+	bool is_leaving;    /* removed by the last step: still there for its plan, and for nothing else */
 };
 /* False for an empty slot. Strings are borrowed until the next step. */
 bool reconcile_instance(const struct reconcile *r, uint32_t slot, struct instance_view *ret_view);

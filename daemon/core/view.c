@@ -55,6 +55,7 @@ bool reconcile_instance(const struct reconcile *r, uint32_t slot, struct instanc
 		.pin = inst->pin,
 		.is_online = inst->status == STATUS_ACTIVE,
 		.is_observed = !inst->is_stale,
+		.is_leaving = inst->is_leaving,
 	};
 	v.name = v.instance_id + strlen(v.instance_id) + 1;
 	v.model = v.name + strlen(v.name) + 1;

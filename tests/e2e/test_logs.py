@@ -1,0 +1,182 @@
+"""The log as other programs read it: every line parses, decisions carry their fields, and no secret is in it."""
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+from harness import KEY_SECRET, Daemon, Simulator, config, run, wait_for, world  # noqa: E402
+
+PHASES = {
+    "upgrading": {"requested", "accepted", "unconfirmed"},
+    "verifying": {"soak"},
+    "unmanaged": {"no_pin"},
+    "unknown": {"never_observed", "stale"},
+    "in_sync": {""},
+    "ahead": {""},
+    "failed": {"duplicate", "invalid_instance", "in_arrears", "not_activated", "not_bound", "forbidden", "version_too_old",
+               "version_not_available", "incomparable", "flapping", "unhealthy", "deadline", "no_effect", "rejected", "retries"},
+    "waiting": {"settling", "credentials", "held", "offline", "degraded", "backoff", "window", "pair", "max_in_flight", "rate", "throttled",
+                "precheck", "observe_mode"},
+}
+STEADY = {"offline", "degraded", "held", "in_arrears", "not_activated", "not_bound", "duplicate", "rejected"}
+TARGET = ("account", "region_id", "instance_id", "serial_number", "version_type")
+REQUEST_ID = re.compile(r"^[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}$")
+LOGFMT = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"=\\]*)(?: |$)')
+TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+
+
+def parse_json(line):
+    pairs = json.loads(line, object_pairs_hook=list)
+    assert len({k for k, _ in pairs}) == len(pairs), "a key twice: " + line
+    return dict(pairs)
+
+
+def parse_logfmt(line):
+    out, at = {}, 0
+    while at < len(line):
+        found = LOGFMT.match(line, at)
+        assert found, "not logfmt from byte %d on: %s" % (at, line)
+        key, value = found.groups()
+        assert key not in out, "a key twice: " + line
+        out[key] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+        at = found.end()
+    return out
+
+
+PARSERS = {"json": parse_json, "logfmt": parse_logfmt}
+
+
+def is_at_rest(daemon):
+    targets = daemon.targets()
+    return targets and all(t["phase"] in ("in_sync", "ahead", "unmanaged") or t["reason"] in STEADY for t in targets)
+
+
+def lines_of(daemon, form):
+    """Every line as a dictionary, with what each must have."""
+    with open(daemon.log, "rb") as f:
+        text = f.read().decode("utf-8")
+    assert text.endswith("\n")
+    lines = [PARSERS[form](line) for line in text.splitlines()]
+    for line in lines:
+        assert list(line)[:3] == ["ts", "level", "msg"], line
+        assert TIME.match(line["ts"]) and line["level"] in ("debug", "info", "warn", "error") and line["msg"], line
+        assert all(isinstance(v, str) and v for v in line.values()), line
+    return lines
+
+
+def check_decisions(lines):
+    phases = [line for line in lines if line["msg"] == "phase changed"]
+    for line in phases:
+        assert all(k in line for k in TARGET + ("phase", "old_phase")), line
+        assert line["version_type"] in ("Device", "Dpi"), line
+        assert line.get("reason", "") in PHASES[line["phase"]] and line["old_phase"] in PHASES, line
+        assert line["phase"] == "unmanaged" or line["phase"] == "unknown" or ("reported" in line and "desired" in line), line
+    for line in lines:
+        if line["msg"] in ("upgrade started", "upgrade is called", "upgrade settled"):
+            assert all(k in line for k in TARGET + ("from", "to")), line
+        if line["msg"] == "upgrade settled":
+            assert line["outcome"] in ("verified", "refused", "failed", "no_effect", "gone", "withdrawn"), line
+    return phases
+
+
+def check_upgrades(lines, phases, calls):
+    """Each call that arrived has its lines; the cloud's request id is in the one about the reply."""
+    started = sorted(line["serial_number"] for line in lines if line["msg"] == "upgrade started")
+    called = sorted(line["serial_number"] for line in lines if line["msg"] == "upgrade is called")
+    assert started == called == sorted(r["serial"] for r in calls) and len(calls) > 20
+    answered = {line["serial_number"]: line for line in phases if line["phase"] == "upgrading" and line["reason"] in ("accepted", "unconfirmed")}
+    assert set(answered) == {r["serial"] for r in calls}
+    for r in calls:
+        line = answered[r["serial"]]
+        if r["lost"]:
+            assert line["reason"] == "unconfirmed" and "request_id" not in line, line
+        else:
+            assert REQUEST_ID.match(line["request_id"]), line
+            assert line["reason"] == ("accepted" if r["code"] == "OK" else "unconfirmed") and line.get("code", "OK") == r["code"], (line, r)
+    ids = [line["request_id"] for line in answered.values() if "request_id" in line]
+    assert len(set(ids)) == len(ids), "two upgrades with one request id"
+    failures = [line for line in lines if line["msg"] == "API call failed" and line["action"] == "UpdateSmartAccessGatewayVersion"]
+    assert len(failures) == len([r for r in calls if r["lost"] or r["code"] != "OK"]) > 0
+    assert all("class" in line and "error" in line and ("request_id" in line) == ("code" in line) for line in failures), failures
+
+
+FORBIDDEN = re.compile(r"authorization|x-acs|signature=|signature%3d|acs3-hmac|accesskeyid=|securitytoken", re.I)
+
+
+def check_secrets(daemon, *secrets):
+    text = daemon.text()
+    found = FORBIDDEN.search(text)
+    assert not found, text[found.start() - 200:found.end() + 200]
+    for secret in secrets:
+        assert secret not in text, "a secret is in the log"
+
+
+def fleet(build, form, signature):
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, "--upgrade-time=1s", "--fault=lost_reply=3@UpdateSmartAccessGatewayVersion",
+                              "--fault=internal_error_applied=2@UpdateSmartAccessGatewayVersion", "--fault=invalid_utf8=0.3",
+                              "--security-token=a-token-that-is-not-real", instances=40)
+        processes.append(simulator)
+        env = {"ALIBABA_CLOUD_SECURITY_TOKEN": "a-token-that-is-not-real"}
+        daemon = Daemon(build, work, config(simulator.endpoint, deadline="2s", poll_interval="1s", signature=signature), "--log.level=debug",
+                        "--log.format=" + form, env=env)
+        processes.append(daemon)
+        wait_for("the fleet to converge", lambda: is_at_rest(daemon), 60, 0.2)
+        written = {level: daemon.sum("sagpin_log_messages_total", level=level) for level in ("debug", "info", "warn", "error")}
+        counted = len(lines_of(daemon, form))
+        assert sum(written.values()) <= counted
+        assert daemon.stop() == 0
+        lines = lines_of(daemon, form)
+        for level, n in written.items():
+            assert n <= len([1 for line in lines if line["level"] == level]) and (n > 0 or level == "error"), (level, n)
+        phases = check_decisions(lines)
+        calls = [r for r in simulator.requests()["requests"] if r["action"] == "UpdateSmartAccessGatewayVersion"]
+        check_upgrades(lines, phases, calls)
+        check_secrets(daemon, KEY_SECRET, "a-token-that-is-not-real")
+        return lines
+
+
+def test_json(build):
+    lines = fleet(build, "json", "v3")
+    assert lines[-1]["msg"] == "stopped" and lines[-2]["msg"] == "stopping"
+
+
+def test_logfmt(build):
+    lines = fleet(build, "logfmt", "v2")
+    assert lines[-1]["msg"] == "stopped" and lines[-2]["msg"] == "stopping"
+
+
+def test_a_refused_signature_tells_no_secret(build):
+    """The cloud's refusal of a signature quotes the request: none of that may be told."""
+    for signature in ("v3", "v2"):
+        with world(build) as (work, processes):
+            simulator = Simulator(build, work, instances=10)
+            processes.append(simulator)
+            daemon = Daemon(build, work, config(simulator.endpoint, signature=signature), "--log.level=debug", "--log.format=json",
+                            env={"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong-secret-1234567"})
+            processes.append(daemon)
+            wait_for("the refusal", lambda: "the account is refused" in daemon.text())
+            assert daemon.stop() == 0
+            lines = lines_of(daemon, "json")
+            assert [line for line in lines if line.get("code") == "SignatureDoesNotMatch" and line["level"] == "warn"]
+            check_secrets(daemon, "wrong-secret-1234567", KEY_SECRET)
+
+
+def test_levels(build):
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, instances=20)
+        processes.append(simulator)
+        for level, allowed in (("info", {"info", "warn", "error"}), ("warn", {"warn", "error"}), ("error", {"error"})):
+            ready = level == "info"
+            daemon = Daemon(build, work, config(simulator.endpoint, mode="observe", poll_interval="1s"), "--log.level=" + level, name="sagpin-" + level, is_ready=ready)
+            processes.append(daemon)
+            before = len(simulator.requests()["requests"])
+            wait_for("a listing", lambda: len(simulator.requests()["requests"]) > before + 1)
+            assert daemon.stop() == 0
+            text = daemon.text()
+            levels = {line["level"] for line in lines_of(daemon, "logfmt")} if text else set()
+            assert levels <= allowed and (level == "error" or level in levels), (level, levels)
+
+
+run(globals())
