@@ -35,7 +35,7 @@ pins = (
 """
 
 DEFAULTS = dict(mode="enforce", max_in_flight=100, signature="v3", poll_interval="2s", dpi_poll_interval="10s", calls_per_second="500",
-                timeout="5s", api="", policy_in_flight='"50%"', starts_per_hour=100000, deadline="6s", soak="500ms",
+                timeout="5s", api="", policy_in_flight="50%", starts_per_hour=100000, deadline="6s", soak="500ms",
                 pins='  { name = "all"; match: { id = "*"; }; device = "3.4.2"; policy = "fast"; }')
 
 
@@ -165,7 +165,10 @@ class Daemon(Process):
 
 
 def config(endpoint, **kw):
-    return CONFIG.format(**dict(DEFAULTS, endpoint=endpoint, **kw))
+    values = dict(DEFAULTS, endpoint=endpoint, **kw)
+    if "%" in values["policy_in_flight"]:
+        values["policy_in_flight"] = '"%s"' % values["policy_in_flight"]  # a share is a string, a number is none
+    return CONFIG.format(**values)
 
 
 @contextlib.contextmanager
