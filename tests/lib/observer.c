@@ -668,6 +668,15 @@ static void removed(struct observer *o, const struct action *a, const struct eve
 			o->intents[i].was_removed = true;
 }
 
+/* Did the newest list or follow show that device in it? Then an intent of the device is one of the instance, too. */
+static bool holds(const struct seen_box *box, const char *serial)
+{
+	for (size_t i = 0; i < box->n_devices; i++)
+		if (strcmp(box->devices[i].serial, serial) == 0)
+			return box->devices[i].listed_ns == box->listed_ns;
+	return false;
+}
+
 static void check_left(struct observer *o, const struct event *ev)
 {
 	if (ev->kind != EVENT_LISTING_ENDED || !ev->listing.is_complete)
@@ -677,7 +686,7 @@ static void check_left(struct observer *o, const struct event *ev)
 		bool is_busy = false;
 
 		for (size_t k = o->first_open; k < o->n_intents; k++)
-			is_busy |= !o->intents[k].is_settled && o->intents[k].box == box;
+			is_busy |= !o->intents[k].is_settled && (o->intents[k].box == box || holds(box, o->intents[k].serial));
 		if (box->is_live && !is_busy && box->unseen > 2)
 			world_break(o->w, "rule 8", "%s is still there after %u complete listings without it", box->id, box->absences);
 	}
