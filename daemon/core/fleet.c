@@ -180,10 +180,14 @@ static void device_claim(struct reconcile *r, uint32_t slot, uint32_t claim)
 	struct device *d = device_at(r, slot);
 
 	*claim_at(r, claim) = (struct claim){ slot, { NONE, d->claims } };
-	if (d->claims != NONE)
+	if (d->claims != NONE) {
 		claim_at(r, d->claims)->others.prev = claim;
-	else
+	} else {
 		d->instance = claim / LIMIT_DEVICES;
+		for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
+			if (d->targets[type] != NONE && !target_at(r, d->targets[type])->intent)
+				target_at(r, d->targets[type])->born = r->steps; /* it was hidden */
+	}
 	d->claims = claim;
 	if (++d->n_claims > 1)
 		device_note_duplicate(r, slot);
@@ -222,7 +226,7 @@ static void device_release(struct reconcile *r, uint32_t claim)
 	device_find_owner(r, d);
 }
 
-void device_drop_if_orphan(struct reconcile *r, uint32_t slot)
+static void device_drop_if_orphan(struct reconcile *r, uint32_t slot)
 {
 	struct device *d = device_at(r, slot);
 

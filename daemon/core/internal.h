@@ -353,7 +353,6 @@ void instance_update(struct reconcile *r, uint32_t slot);
 void instance_repin(struct reconcile *r, uint32_t slot);
 void instance_remove(struct reconcile *r, uint32_t slot);
 void device_update(struct reconcile *r, uint32_t device); /* its instance; removes it when it is nobody's */
-void device_drop_if_orphan(struct reconcile *r, uint32_t device);
 void fleet_free_leaving(struct reconcile *r);
 void fleet_deinit(struct reconcile *r);
 void list_append(struct slab *s, struct list *l, uint32_t slot, size_t link_offset);
@@ -390,6 +389,8 @@ enum version_order order_of(const struct reconcile *r, const struct target *t, u
 bool target_is_online(const struct reconcile *r, const struct target *t);
 int64_t target_read_ns(const struct reconcile *r, const struct target *t); /* the age of its version; NEVER */
 struct instance *target_instance(const struct reconcile *r, const struct target *t);
+/* Not to be shown, counted or started: there is no such version, or the device is in no instance. */
+bool target_is_hidden(const struct reconcile *r, const struct target *t);
 bool instance_has_intent(const struct reconcile *r, const struct instance *inst);
 bool reason_is_pacing(enum reason reason);
 

@@ -14,6 +14,11 @@ struct instance *target_instance(const struct reconcile *r, const struct target 
 	return instance_at(r, device_at(r, t->device)->instance);
 }
 
+bool target_is_hidden(const struct reconcile *r, const struct target *t)
+{
+	return !t->intent && (t->is_absent || device_at(r, t->device)->claims == NONE);
+}
+
 uint32_t target_pin(const struct reconcile *r, const struct target *t)
 {
 	uint32_t pin = target_instance(r, t)->pin;
@@ -203,7 +208,7 @@ static struct stand stand_alone(const struct reconcile *r, const struct target *
 		return (struct stand){ PHASE_UNMANAGED, REASON_NO_PIN, false };
 	if (!t->reported)
 		return (struct stand){ PHASE_UNKNOWN, REASON_NEVER_OBSERVED, false };
-	if (inst->is_stale || device_at(r, t->device)->claims == NONE || (t->version_type == VERSION_TYPE_DPI && (inst->is_dpi_stale || inst->dpi_read_ns == NEVER)))
+	if (inst->is_stale || (t->version_type == VERSION_TYPE_DPI && (inst->is_dpi_stale || inst->dpi_read_ns == NEVER)))
 		return (struct stand){ PHASE_UNKNOWN, REASON_STALE, false };
 	order = order_of(r, t, t->reported, desired);
 	if (order == VERSION_ORDER_SAME)

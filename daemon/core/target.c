@@ -218,7 +218,7 @@ void target_update(struct reconcile *r, uint32_t slot)
 	struct stand s;
 	uint32_t desired;
 
-	if (t->is_absent && t->intent == NULL) {
+	if (target_is_hidden(r, t)) {
 		target_leave_place(r, slot);
 		target_count(r, t, NONE);
 		timers_cancel(&r->timers, &t->timer);

@@ -97,7 +97,7 @@ bool reconcile_target(const struct reconcile *r, uint32_t slot, struct target_vi
 	struct stand s;
 	uint32_t pin;
 
-	if (!t || t->born == 0 || t->is_absent || target_instance(r, t)->scope == NONE)
+	if (!t || t->born == 0 || target_is_hidden(r, t) || target_instance(r, t)->scope == NONE)
 		return false;
 	inst = target_instance(r, t);
 	pin = target_pin(r, t);
