@@ -446,7 +446,6 @@ static bool instance_set_facts(struct reconcile *r, uint32_t slot, const struct 
 		}
 	if (has_dpi && is_dpi_newer) {
 		is_changed |= inst->is_dpi_stale || inst->dpi_read_ns == NEVER;
-		inst->is_dpi_stale = false;
 		inst->dpi_read_ns = read_ns;
 		schedule_dpi_read(r, slot);
 	}
@@ -543,6 +542,7 @@ void instance_update(struct reconcile *r, uint32_t slot)
 
 	if (inst->born == 0 || inst->is_leaving || r->is_out_of_memory)
 		return;
+	inst->is_dpi_stale = r->now_ns >= schedule_dpi_stale_ns(r, inst);
 	n = instance_targets(r, slot, targets);
 	for (uint32_t i = 0; i < n && !r->is_out_of_memory; i++) {
 		target_update(r, targets[i]);

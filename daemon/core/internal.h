@@ -441,6 +441,7 @@ void schedule_seen(struct reconcile *r, uint32_t instance);
 void schedule_unlink(struct reconcile *r, uint32_t instance);
 void schedule_dpi(struct reconcile *r, uint32_t instance); /* joins or leaves the DPI reads, as its pin wants */
 void schedule_dpi_read(struct reconcile *r, uint32_t instance);
+int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct instance *inst); /* INT64_MAX: not while nobody reads it */
 void schedule_timer(struct reconcile *r, enum timer_kind kind, uint32_t scope);
 void schedule_follow(struct reconcile *r, const struct intent *in);
 void schedule_verify(struct reconcile *r, struct intent *in);

@@ -135,6 +135,52 @@ static void request_end(struct reconcile *r, const struct request *q)
 	}
 }
 
+/* ---- staleness ---- */
+
+static int64_t stale_after_ns(const struct reconcile *r, uint32_t scope)
+{
+	int64_t interval = r->settings->scopes[scope].poll_interval_ns;
+
+	if (r->scopes[scope]->list_duration_ns > interval)
+		interval = r->scopes[scope]->list_duration_ns;
+	return interval * STALE_INTERVALS;
+}
+
+/* The timer may come too early, for one that was seen since: it then looks for the next. */
+static void stale_timer(struct reconcile *r, uint32_t scope)
+{
+	struct scope_state *s = r->scopes[scope];
+	int64_t after_ns = stale_after_ns(r, scope);
+
+	while (s->seen.head != NONE) {
+		uint32_t slot = s->seen.head;
+		struct instance *inst = instance_at(r, slot);
+
+		if (inst->read_ns + after_ns > r->now_ns) {
+			set_timer(r, &s->stale_timer, inst->read_ns + after_ns);
+			return;
+		}
+		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
+		inst->is_stale = true;
+		instance_update(r, slot);
+	}
+}
+
+void schedule_seen(struct reconcile *r, uint32_t slot)
+{
+	struct instance *inst = instance_at(r, slot);
+	struct scope_state *s = inst->scope == NONE ? NULL : r->scopes[inst->scope];
+
+	if (!s)
+		return;
+	if (!inst->is_stale)
+		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
+	inst->is_stale = false;
+	list_append(&r->instances, &s->seen, slot, SEEN_LINK);
+	if (s->stale_timer.place == 0)
+		set_timer(r, &s->stale_timer, inst->read_ns + stale_after_ns(r, inst->scope));
+}
+
 /* ---- listings ---- */
 
 static void list_ask(struct reconcile *r, uint32_t scope)
@@ -157,6 +203,7 @@ void schedule_scope(struct reconcile *r, uint32_t scope)
 		earlier_timer(r, &s->list_timer, s->list_asked_ns + r->settings->scopes[scope].poll_interval_ns);
 	if (s->first_complete_ns != NEVER && !pacing_is_settled(r, s))
 		set_timer(r, &s->wake_timer, s->first_complete_ns + r->longest_deadline_ns);
+	stale_timer(r, scope); /* the interval may be shorter now */
 }
 
 void schedule_listed(struct reconcile *r, const struct event *ev)
@@ -182,52 +229,6 @@ void schedule_listed(struct reconcile *r, const struct event *ev)
 	}
 	s->listing++;
 	set_timer(r, &s->list_timer, next_ns);
-}
-
-/* ---- staleness ---- */
-
-static int64_t stale_after_ns(const struct reconcile *r, uint32_t scope)
-{
-	int64_t interval = r->settings->scopes[scope].poll_interval_ns;
-
-	if (r->scopes[scope]->list_duration_ns > interval)
-		interval = r->scopes[scope]->list_duration_ns;
-	return interval * STALE_INTERVALS;
-}
-
-/* The timer may come too early, for one that was seen since: it then looks for the next. */
-void schedule_seen(struct reconcile *r, uint32_t slot)
-{
-	struct instance *inst = instance_at(r, slot);
-	struct scope_state *s = inst->scope == NONE ? NULL : r->scopes[inst->scope];
-
-	if (!s)
-		return;
-	if (!inst->is_stale)
-		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
-	inst->is_stale = false;
-	list_append(&r->instances, &s->seen, slot, SEEN_LINK);
-	if (s->stale_timer.place == 0)
-		set_timer(r, &s->stale_timer, inst->read_ns + stale_after_ns(r, inst->scope));
-}
-
-static void stale_timer(struct reconcile *r, uint32_t scope)
-{
-	struct scope_state *s = r->scopes[scope];
-	int64_t after_ns = stale_after_ns(r, scope);
-
-	while (s->seen.head != NONE) {
-		uint32_t slot = s->seen.head;
-		struct instance *inst = instance_at(r, slot);
-
-		if (inst->read_ns + after_ns > r->now_ns) {
-			set_timer(r, &s->stale_timer, inst->read_ns + after_ns);
-			return;
-		}
-		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
-		inst->is_stale = true;
-		instance_update(r, slot);
-	}
 }
 
 void schedule_unlink(struct reconcile *r, uint32_t slot)
@@ -294,6 +295,18 @@ static void dpi_arm(struct reconcile *r, uint32_t scope)
 	set_timer(r, &s->dpi_timer, s->dpi_first.head != NONE ? first : regular);
 }
 
+/* An interval is at least what one round takes: a large fleet at few calls a second is slower than its settings. */
+int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct instance *inst)
+{
+	int64_t interval, round;
+
+	if (inst->dpi_list == DPI_LIST_NONE || inst->dpi_read_ns == NEVER)
+		return INT64_MAX;
+	interval = r->settings->scopes[inst->scope].dpi_poll_interval_ns;
+	round = dpi_gentle_ns(r, inst->scope) * r->scopes[inst->scope]->n_dpi;
+	return inst->dpi_read_ns + (interval > round ? interval : round) * STALE_INTERVALS;
+}
+
 void schedule_dpi(struct reconcile *r, uint32_t slot)
 {
 	struct instance *inst = instance_at(r, slot);
@@ -303,10 +316,9 @@ void schedule_dpi(struct reconcile *r, uint32_t slot)
 		return;
 	if (is_wanted) {
 		r->scopes[inst->scope]->n_dpi++;
-		/* nobody looked while it was not wanted */
-		inst->is_dpi_stale |= inst->dpi_read_ns != NEVER && r->now_ns - inst->dpi_read_ns >=
-				      r->settings->scopes[inst->scope].dpi_poll_interval_ns * STALE_INTERVALS;
-		dpi_move(r, slot, inst->dpi_read_ns == NEVER || inst->is_dpi_stale ? DPI_LIST_FIRST : DPI_LIST_REGULAR);
+		dpi_move(r, slot, DPI_LIST_REGULAR);
+		if (inst->dpi_read_ns == NEVER || r->now_ns >= schedule_dpi_stale_ns(r, inst)) /* nobody looked while it was not wanted */
+			dpi_move(r, slot, DPI_LIST_FIRST);
 		dpi_arm(r, inst->scope);
 	} else {
 		r->scopes[inst->scope]->n_dpi--;
@@ -318,20 +330,6 @@ void schedule_dpi_read(struct reconcile *r, uint32_t slot)
 {
 	if (instance_at(r, slot)->dpi_list != DPI_LIST_NONE)
 		dpi_move(r, slot, DPI_LIST_REGULAR);
-}
-
-static void dpi_check_stale(struct reconcile *r, uint32_t slot)
-{
-	struct instance *inst = instance_at(r, slot);
-	const struct scope_state *s = r->scopes[inst->scope];
-	int64_t interval = r->settings->scopes[inst->scope].dpi_poll_interval_ns;
-
-	if (interval < dpi_pace_ns(r, inst->scope) * s->n_dpi)
-		interval = dpi_pace_ns(r, inst->scope) * s->n_dpi;
-	if (inst->dpi_read_ns == NEVER || inst->is_dpi_stale || r->now_ns - inst->dpi_read_ns < interval * STALE_INTERVALS)
-		return;
-	inst->is_dpi_stale = true;
-	instance_update(r, slot);
 }
 
 /* Both lists take turns when both are due, so that neither waits for the other for ever. */
@@ -350,7 +348,6 @@ static void dpi_timer(struct reconcile *r, uint32_t scope)
 		if (is_regular)
 			s->dpi_regular_ns = r->now_ns;
 		dpi_move(r, slot, (enum dpi_list)inst->dpi_list); /* to the end of it */
-		dpi_check_stale(r, slot);
 		if (!inst->is_reading && !inst->is_stale)
 			read_ask(r, slot, NONE, READ_DPI);
 	}

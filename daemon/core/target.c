@@ -211,6 +211,17 @@ static void target_tell(struct reconcile *r, uint32_t slot)
 	a->old_reason = old_reason;
 }
 
+/* When something of it changes by time alone: its wait is over, or its DPI version is stale. */
+static int64_t target_due_ns(const struct reconcile *r, const struct target *t)
+{
+	int64_t due = t->wait != WAIT_NONE && t->wait_ns > r->now_ns ? t->wait_ns : INT64_MAX, stale;
+
+	if (t->version_type != VERSION_TYPE_DPI)
+		return due;
+	stale = schedule_dpi_stale_ns(r, target_instance(r, t));
+	return stale > r->now_ns && stale < due ? stale : due;
+}
+
 void target_update(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
@@ -232,7 +243,7 @@ void target_update(struct reconcile *r, uint32_t slot)
 	target_count(r, t, is_countable(s) ? target_policy(r, t) : NONE);
 	target_find_place(r, slot, s, desired && t->reported && order == VERSION_ORDER_INCOMPARABLE && !t->intent);
 	if (!t->intent) /* else the timer is the intent's */
-		set_timer(r, &t->timer, t->wait != WAIT_NONE && t->wait_ns > r->now_ns ? t->wait_ns : INT64_MAX);
+		set_timer(r, &t->timer, target_due_ns(r, t));
 	tell_incomparable(r, slot, s);
 	target_tell(r, slot);
 }

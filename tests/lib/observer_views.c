@@ -73,9 +73,9 @@ static void check_stale(struct observer *o, const struct seen_box *box, const st
 
 	if (v->reason == REASON_STALE && !has_left && age < 3 * scope->poll_interval_ns && (!is_dpi || dpi_age < 3 * scope->dpi_poll_interval_ns))
 		break_target(o, "rule 8", v, "read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
-	/* Some late ticks on top; DPI versions are looked at when it is their turn, about once an interval. */
+	/* some late ticks on top */
 	if (v->phase > PHASE_UNKNOWN && (age > 3 * scope->poll_interval_ns + 30 * NS_PER_S ||
-					 (is_dpi && dpi_age > 5 * scope->dpi_poll_interval_ns + 30 * NS_PER_S)))
+					 (is_dpi && dpi_age > 3 * scope->dpi_poll_interval_ns + 30 * NS_PER_S)))
 		break_target(o, "rule 8", v, "not stale, read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
 }
 
