@@ -546,7 +546,7 @@ void instance_update(struct reconcile *r, uint32_t slot)
 	n = instance_targets(r, slot, targets);
 	for (uint32_t i = 0; i < n && !r->is_out_of_memory; i++) {
 		target_update(r, targets[i]);
-		is_watched |= target_at(r, targets[i])->intent || target_at(r, targets[i])->wait == WAIT_OFFLINE;
+		is_watched |= target_at(r, targets[i])->intent != NULL;
 	}
 	inst->is_watched = is_watched;
 }

@@ -22,10 +22,6 @@
 #define HOUR_NS (3600 * NS_PER_S)
 #define STALE_INTERVALS 3                       /* rule 8 */
 #define ABSENCES_TO_LEAVE 2                     /* rule 8 */
-#define BLOCKED_RECHECK_NS HOUR_NS
-#define OFFLINE_RECHECK_NS (60 * NS_PER_S)
-#define DEGRADED_RECHECK_NS (60 * NS_PER_S)
-#define UNSENT_RECHECK_NS (5 * NS_PER_S)
 #define LIST_RETRY_NS (5 * NS_PER_S)
 #define LIST_DURATION_MAX_NS (24 * HOUR_NS)
 #define STORE_RETRY_NS (5 * NS_PER_S)
@@ -100,13 +96,18 @@ struct device {
 	bool is_duplicate_pending : 1, is_duplicate_told : 1;
 };
 
+/*
+ * Why a target is not to be tried before a time. The last three are facts that only a fresh read or a call can tell
+ * and take back: they show on while the target is tried again, and come back later and later.
+ */
 enum wait {
 	WAIT_NONE,
-	WAIT_UNSENT,   /* the call did not leave; a little later */
+	WAIT_UNSENT, /* nothing came of its fresh read, or the call did not leave */
 	WAIT_BACKOFF,
-	WAIT_OFFLINE,  /* refused as offline: until a newer look, a minute later */
+	WAIT_OFFLINE,  /* refused as offline */
 	WAIT_DEGRADED, /* not healthy at the fresh read */
-	WAIT_BLOCKED,  /* failed, looked at again later */
+	WAIT_BLOCKED,  /* refused until a person acts: failed */
+	WAIT_N,
 };
 
 struct attempts {
@@ -147,10 +148,12 @@ struct target {
 	uint8_t version_type;
 	uint8_t phase, reason; /* as last told */
 	uint8_t wait;          /* enum wait */
-	uint8_t wait_reason;
+	uint8_t wait_reason;   /* what it shows */
+	uint8_t n_waits;       /* of this kind in a row before this one */
 	uint8_t place_kind;    /* enum target_place */
 	bool is_absent : 1;    /* the device reports none of this type; the slot keeps its history */
 	bool is_version_odd : 1;
+	bool is_wait_over : 1; /* it shows on, and stands in nobody's way */
 };
 
 enum intent_state {
@@ -366,8 +369,10 @@ uint32_t target_ensure(struct reconcile *r, uint32_t device, enum version_type t
 void target_update(struct reconcile *r, uint32_t target); /* phase, place, count, timer, and tells */
 /* True when it changed. */
 bool target_report(struct reconcile *r, uint32_t target, const char *version);
-void target_wait(struct reconcile *r, struct target *t, enum wait wait, int64_t until_ns, enum reason reason);
+void target_wait(const struct reconcile *r, struct target *t, enum wait wait, enum reason reason); /* for how long says a table */
+void target_back_off(struct target *t, int64_t until_ns);
 void target_end_wait(const struct reconcile *r, struct target *t); /* if it is over */
+void target_clear_wait(struct target *t);
 void target_remove(struct reconcile *r, uint32_t target);
 
 /* ---- phase.c ---- */

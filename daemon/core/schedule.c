@@ -521,6 +521,8 @@ static void precheck_fresh(struct reconcile *r, const struct request *q, const s
 		return;
 	t = target_at(r, q->target);
 	verdict = precheck_verdict(r, t, o, read_ns);
+	if (verdict == WAIT_NONE && t->wait == WAIT_DEGRADED)
+		target_clear_wait(t);
 	precheck_end(r, slot);
 	if (stand_of(r, q->target).is_ready && verdict == WAIT_NONE && pacing_may_start(r, inst->scope, &probe) &&
 	    pacing_policy_reason(r, r->policies[target_policy(r, t)]) == REASON_NONE) {
@@ -530,9 +532,9 @@ static void precheck_fresh(struct reconcile *r, const struct request *q, const s
 		return;
 	}
 	if (verdict == WAIT_DEGRADED)
-		target_wait(r, t, WAIT_DEGRADED, r->now_ns + DEGRADED_RECHECK_NS, REASON_DEGRADED);
+		target_wait(r, t, WAIT_DEGRADED, REASON_DEGRADED);
 	else if (verdict == WAIT_UNSENT)
-		target_wait(r, t, WAIT_UNSENT, r->now_ns + UNSENT_RECHECK_NS, REASON_PRECHECK);
+		target_wait(r, t, WAIT_UNSENT, REASON_PRECHECK);
 	instance_update(r, slot);
 }
 
@@ -546,9 +548,9 @@ static void precheck_failed(struct reconcile *r, const struct request *q, bool i
 	t = target_at(r, q->target);
 	precheck_end(r, q->slots[0]);
 	if (is_instance_gone)
-		target_wait(r, t, WAIT_BLOCKED, r->now_ns + BLOCKED_RECHECK_NS, REASON_INVALID_INSTANCE);
+		target_wait(r, t, WAIT_BLOCKED, REASON_INVALID_INSTANCE);
 	else
-		target_wait(r, t, WAIT_UNSENT, r->now_ns + UNSENT_RECHECK_NS, REASON_PRECHECK);
+		target_wait(r, t, WAIT_UNSENT, REASON_PRECHECK);
 	instance_update(r, q->slots[0]);
 }
 

@@ -30,6 +30,18 @@ static bool is_same_reason(enum reason a, enum reason b)
 	return a == b || (is_pacing(a) && is_pacing(b));
 }
 
+/* What the newest fresh read told of a target shows until another tells otherwise: no back and forth in the log. */
+static void check_facts_stay(struct observer *o, const struct action *a, const struct target_view *was)
+{
+	const struct seen_box *box = observer_box_at(o, was->instance);
+	bool is_abnormal = false;
+
+	for (unsigned int i = 0; box && i < box->n_fresh; i++)
+		is_abnormal |= box->fresh_controllers[i] == HEALTH_ABNORMAL || box->fresh_vpns[i] == HEALTH_ABNORMAL;
+	if (is_abnormal && a->old_phase == PHASE_WAITING && a->phase == PHASE_WAITING && a->old_reason == REASON_DEGRADED && is_pacing(a->reason))
+		world_break(o->w, "phases", "target %u is told as %s, and was degraded at its last fresh read", a->target, reason_names[a->reason]);
+}
+
 void observer_told_phase(struct observer *o, const struct action *a)
 {
 	struct seen_target *t;
@@ -47,6 +59,8 @@ void observer_told_phase(struct observer *o, const struct action *a)
 	if (t->is_live && t->is_told && (a->old_phase != t->phase || !is_same_reason(a->old_reason, t->reason)))
 		world_break(o->w, "phases", "target %u moved from %s %s, but was last told as %s %s", a->target, phase_names[a->old_phase],
 			    reason_names[a->old_reason], phase_names[t->phase], reason_names[t->reason]);
+	if (t->is_live && t->is_told)
+		check_facts_stay(o, a, &t->view);
 	t->phase = a->phase;
 	t->reason = a->reason;
 	t->is_told = true;
