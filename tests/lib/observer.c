@@ -130,21 +130,32 @@ void observer_delivered(struct observer *o, uint64_t intent)
 
 /* ---- events ---- */
 
+/* Did the newest list or follow show that device in it? Then an intent of the device is one of the instance, too. */
+static bool holds(const struct seen_box *box, const char *serial)
+{
+	for (size_t i = 0; i < box->n_devices; i++)
+		if (strcmp(box->devices[i].serial, serial) == 0)
+			return box->devices[i].listed_ns == box->listed_ns;
+	return false;
+}
+
 /* What this read says about the intents that are under way for that device. */
-static void judge_intents(struct observer *o, const struct device_observation *d, const struct event *ev)
+static void judge_intents(struct observer *o, const struct seen_box *box, const struct device_observation *d, const struct event *ev)
 {
 	for (size_t i = o->first_open; i < o->n_intents; i++) {
 		struct seen_intent *in = &o->intents[i];
 		const char *text = in->type == VERSION_TYPE_DEVICE ? d->version : d->dpi_version;
+		/* of a device in two instances, only the one that was called must be believed */
+		bool is_its_own = box == in->box || !holds(in->box, in->serial);
 		int version;
 
 		if (in->is_settled || !text || strcmp(in->serial, d->serial_number) != 0 || ev->read.read_ns < in->created_ns)
 			continue;
 		version = world_version_rank(text);
 		in->was_there |= version == in->to;
-		if (in->was_there && !in->there_ns)
+		if (in->was_there && is_its_own && !in->there_ns)
 			in->there_ns = ev->now_ns;
-		if (!in->was_there && !in->overdue_ns && ev->read.read_ns > in->created_ns + in->deadline_ns + 2 * FRESH_AGE)
+		if (!in->was_there && is_its_own && !in->overdue_ns && ev->read.read_ns > in->created_ns + in->deadline_ns + 2 * FRESH_AGE)
 			in->overdue_ns = ev->now_ns;
 		in->was_beyond |= version != in->to && version != in->from;
 		in->was_back |= version == in->from && d->status == STATUS_ACTIVE;
@@ -157,7 +168,7 @@ static void see_device(struct observer *o, struct seen_box *box, const struct de
 	const char *text[VERSION_TYPE_N] = {d->version, d->dpi_version};
 	struct seen_device *seen;
 
-	judge_intents(o, d, ev);
+	judge_intents(o, box, d, ev);
 	if (d->serial_number[0] == '\0')
 		return;
 	seen = observer_device(box, d->serial_number);
@@ -668,15 +679,6 @@ static void removed(struct observer *o, const struct action *a, const struct eve
 			o->intents[i].was_removed = true;
 }
 
-/* Did the newest list or follow show that device in it? Then an intent of the device is one of the instance, too. */
-static bool holds(const struct seen_box *box, const char *serial)
-{
-	for (size_t i = 0; i < box->n_devices; i++)
-		if (strcmp(box->devices[i].serial, serial) == 0)
-			return box->devices[i].listed_ns == box->listed_ns;
-	return false;
-}
-
 static void check_left(struct observer *o, const struct event *ev)
 {
 	if (ev->kind != EVENT_LISTING_ENDED || !ev->listing.is_complete)
@@ -687,7 +689,7 @@ static void check_left(struct observer *o, const struct event *ev)
 
 		for (size_t k = o->first_open; k < o->n_intents; k++)
 			is_busy |= !o->intents[k].is_settled && (o->intents[k].box == box || holds(box, o->intents[k].serial));
-		if (box->is_live && !is_busy && box->unseen > 2)
+		if (box->is_live && box->scope == ev->listing.scope && !is_busy && box->unseen > 2)
 			world_break(o->w, "rule 8", "%s is still there after %u complete listings without it", box->id, box->absences);
 	}
 }
