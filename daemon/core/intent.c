@@ -456,18 +456,23 @@ void intents_check_of(struct reconcile *r, uint32_t instance)
 		}
 }
 
+/* All of that serial number must be: a read may show it twice. */
 static bool is_healthy(const struct intent *in, const struct observation *o)
 {
+	bool is_there = false;
+
 	if (o->status != STATUS_ACTIVE)
 		return false;
 	for (unsigned int i = 0; i < o->n_devices; i++) {
 		const struct device_observation *d = &o->devices[i];
 
-		if (strcmp(d->serial_number, in->serial_number) == 0)
-			return d->status == STATUS_ACTIVE && d->controller != HEALTH_ABNORMAL &&
-			       (d->vpn != HEALTH_ABNORMAL || !in->is_vpn_verified);
+		if (strcmp(d->serial_number, in->serial_number) != 0)
+			continue;
+		is_there = true;
+		if (d->status != STATUS_ACTIVE || d->controller == HEALTH_ABNORMAL || (d->vpn == HEALTH_ABNORMAL && in->is_vpn_verified))
+			return false;
 	}
-	return false;
+	return is_there;
 }
 
 void intent_verify_failed(struct reconcile *r, struct intent *in)

@@ -53,7 +53,7 @@ struct claim {
 struct instance {
 	uint64_t born; /* 0: empty slot */
 	char *text;    /* id, name, model, resource group, CCN, city, status text: one block, each with its NUL */
-	int64_t read_ns, dpi_read_ns; /* NEVER, or when the newest applied read left */
+	int64_t read_ns; /* NEVER, or when the newest applied read left */
 	struct intent *intent;
 	uint32_t hash;
 	uint32_t scope; /* NONE: its scope left the settings */
@@ -72,7 +72,7 @@ struct instance {
 	uint8_t role[LIMIT_DEVICES]; /* enum ha_role, of the last fresh read */
 	uint8_t dpi_list; /* enum dpi_list */
 	bool is_leaving : 1; /* removed in this step */
-	bool is_stale : 1, is_dpi_stale : 1;
+	bool is_stale : 1;
 	bool is_reading : 1;      /* a FOLLOW or READ of it is under way */
 	bool is_fresh_wanted : 1; /* its fresh read waits for that */
 	bool is_watched : 1;      /* even an unchanged observation of it may matter */
@@ -92,7 +92,8 @@ struct device {
 	uint32_t n_claims; /* more than one: duplicate */
 	uint32_t instance; /* the one whose facts count */
 	uint32_t targets[VERSION_TYPE_N];
-	bool has_dpi_told : 1;
+	int64_t dpi_read_ns; /* NEVER, or when the newest read that tells its DPI version left: that comes along when it moves */
+	bool is_dpi_stale : 1;
 	bool is_duplicate_pending : 1, is_duplicate_told : 1;
 };
 
@@ -446,7 +447,7 @@ void schedule_seen(struct reconcile *r, uint32_t instance);
 void schedule_unlink(struct reconcile *r, uint32_t instance);
 void schedule_dpi(struct reconcile *r, uint32_t instance); /* joins or leaves the DPI reads, as its pin wants */
 void schedule_dpi_read(struct reconcile *r, uint32_t instance);
-int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct instance *inst); /* INT64_MAX: not while nobody reads it */
+int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct device *d); /* INT64_MAX: not while nobody reads it */
 void schedule_timer(struct reconcile *r, enum timer_kind kind, uint32_t scope);
 void schedule_follow(struct reconcile *r, const struct intent *in);
 void schedule_verify(struct reconcile *r, struct intent *in);

@@ -118,7 +118,7 @@ int64_t target_read_ns(const struct reconcile *r, const struct target *t)
 
 	if (device_at(r, t->device)->claims == NONE)
 		return NEVER;
-	return t->version_type == VERSION_TYPE_DPI ? inst->dpi_read_ns : inst->read_ns;
+	return t->version_type == VERSION_TYPE_DPI ? device_at(r, t->device)->dpi_read_ns : inst->read_ns;
 }
 
 /* The reason that comes first; REASON_NONE is no reason. */
@@ -213,6 +213,11 @@ static struct stand stand_behind(const struct reconcile *r, const struct target 
 	return s;
 }
 
+static bool is_dpi_stale(const struct device *d)
+{
+	return d->is_dpi_stale || d->dpi_read_ns == NEVER;
+}
+
 /* Without its intent, and as if it were alone in its instance. */
 static struct stand stand_alone(const struct reconcile *r, const struct target *t)
 {
@@ -224,7 +229,7 @@ static struct stand stand_alone(const struct reconcile *r, const struct target *
 		return (struct stand){ PHASE_UNMANAGED, REASON_NO_PIN, false };
 	if (!t->reported)
 		return (struct stand){ PHASE_UNKNOWN, REASON_NEVER_OBSERVED, false };
-	if (inst->is_stale || (t->version_type == VERSION_TYPE_DPI && (inst->is_dpi_stale || inst->dpi_read_ns == NEVER)))
+	if (inst->is_stale || (t->version_type == VERSION_TYPE_DPI && is_dpi_stale(device_at(r, t->device))))
 		return (struct stand){ PHASE_UNKNOWN, REASON_STALE, false };
 	order = order_of(r, t, t->reported, desired);
 	if (order == VERSION_ORDER_SAME)

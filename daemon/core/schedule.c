@@ -296,34 +296,51 @@ static void dpi_arm(struct reconcile *r, uint32_t scope)
 }
 
 /* An interval is at least what one round takes: a large fleet at few calls a second is slower than its settings. */
-int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct instance *inst)
+int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct device *d)
 {
+	const struct instance *inst = instance_at(r, d->instance);
 	int64_t interval, round;
 
-	if (inst->dpi_list == DPI_LIST_NONE || inst->dpi_read_ns == NEVER)
+	if (inst->dpi_list == DPI_LIST_NONE || d->dpi_read_ns == NEVER)
 		return INT64_MAX;
 	interval = r->settings->scopes[inst->scope].dpi_poll_interval_ns;
 	round = dpi_gentle_ns(r, inst->scope) * r->scopes[inst->scope]->n_dpi;
-	return inst->dpi_read_ns + (interval > round ? interval : round) * STALE_INTERVALS;
+	return d->dpi_read_ns + (interval > round ? interval : round) * STALE_INTERVALS;
+}
+
+/* Has it a device of its own whose DPI version nobody knows, or not any more? */
+static bool dpi_is_missing(const struct reconcile *r, uint32_t slot)
+{
+	const struct instance *inst = instance_at(r, slot);
+
+	for (unsigned int k = 0; k < inst->n_devices; k++) {
+		const struct device *d = inst->claims[k].device == NONE ? NULL : device_at(r, inst->claims[k].device);
+
+		if (d && d->instance == slot && (d->dpi_read_ns == NEVER || r->now_ns >= schedule_dpi_stale_ns(r, d)))
+			return true;
+	}
+	return false;
 }
 
 void schedule_dpi(struct reconcile *r, uint32_t slot)
 {
 	struct instance *inst = instance_at(r, slot);
-	bool is_wanted = inst->scope != NONE && (inst->claims[0].device != NONE || inst->claims[1].device != NONE) && inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
+	bool is_wanted = inst->scope != NONE && (inst->claims[0].device != NONE || inst->claims[1].device != NONE) &&
+			 inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
 
-	if (is_wanted == (inst->dpi_list != DPI_LIST_NONE))
-		return;
-	if (is_wanted) {
-		r->scopes[inst->scope]->n_dpi++;
-		dpi_move(r, slot, DPI_LIST_REGULAR);
-		if (inst->dpi_read_ns == NEVER || r->now_ns >= schedule_dpi_stale_ns(r, inst)) /* nobody looked while it was not wanted */
-			dpi_move(r, slot, DPI_LIST_FIRST);
-		dpi_arm(r, inst->scope);
-	} else {
+	if (!is_wanted && inst->dpi_list != DPI_LIST_NONE) {
 		r->scopes[inst->scope]->n_dpi--;
 		dpi_move(r, slot, DPI_LIST_NONE);
 	}
+	if (!is_wanted)
+		return;
+	if (inst->dpi_list == DPI_LIST_NONE) {
+		r->scopes[inst->scope]->n_dpi++;
+		dpi_move(r, slot, DPI_LIST_REGULAR);
+	}
+	if (inst->dpi_list == DPI_LIST_REGULAR && dpi_is_missing(r, slot))
+		dpi_move(r, slot, DPI_LIST_FIRST);
+	dpi_arm(r, inst->scope);
 }
 
 void schedule_dpi_read(struct reconcile *r, uint32_t slot)

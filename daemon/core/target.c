@@ -261,7 +261,7 @@ static int64_t target_due_ns(const struct reconcile *r, const struct target *t)
 
 	if (t->version_type != VERSION_TYPE_DPI)
 		return due;
-	stale = schedule_dpi_stale_ns(r, target_instance(r, t));
+	stale = schedule_dpi_stale_ns(r, device_at(r, t->device));
 	return stale > r->now_ns && stale < due ? stale : due;
 }
 

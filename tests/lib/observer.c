@@ -175,7 +175,7 @@ static void see_device(struct observer *o, struct seen_box *box, const struct de
 	if (ev->kind != EVENT_FRESH && ev->read.read_ns > seen->listed_ns)
 		seen->listed_ns = ev->read.read_ns;
 	for (size_t t = 0; t < VERSION_TYPE_N; t++) {
-		if (!text[t] || ev->read.read_ns < seen->read_ns[t])
+		if (!text[t] || ev->read.read_ns <= seen->read_ns[t])
 			continue;
 		seen->read_ns[t] = ev->read.read_ns;
 		seen->version[t] = world_version_rank(text[t]);
