@@ -2,8 +2,8 @@
  * The state of the core, shared by its files and by nobody else.
  *
  * fleet.c owns instances, devices and targets; phase.c only looks; intent.c owns intents; pacing.c owns queues,
- * limits and the pauses of accounts and scopes; schedule.c owns the reads; reconcile.c dispatches; view.c and
- * trace.c only look.
+ * limits and the pauses of accounts and scopes; schedule.c owns the reads, catalogue.c the vendor's dates;
+ * reconcile.c dispatches; view.c and trace.c only look.
  *
  * Running out of memory is fatal and sticky: `is_out_of_memory` is set where it happens, nothing is undone, and
  * the step returns -ENOMEM.
@@ -453,9 +453,13 @@ void schedule_follow(struct reconcile *r, const struct intent *in);
 void schedule_verify(struct reconcile *r, struct intent *in);
 void schedule_precheck(struct reconcile *r, uint32_t target);
 void schedule_answer(struct reconcile *r, const struct event *ev);
+void schedule_catalogue(struct reconcile *r, uint32_t target, uint32_t catalogue); /* asks for it through that target */
 void schedule_deinit(struct reconcile *r);
+
+/* ---- catalogue.c ---- */
 void catalogue_join(struct reconcile *r, uint32_t target);
 void catalogue_leave(struct reconcile *r, uint32_t target);
-void catalogue_timer(struct reconcile *r, uint32_t catalogue);
+void catalogue_ask(struct reconcile *r, uint32_t catalogue); /* unless it is being asked for, or nobody waits for it */
 void catalogue_answer(struct reconcile *r, uint32_t catalogue, const struct event *ev);
 const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type);
+void catalogue_deinit(struct reconcile *r);
