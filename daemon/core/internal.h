@@ -33,6 +33,7 @@
 #define FOLLOW_MIN_NS NS_PER_S
 #define FOLLOW_MAX_NS (15 * NS_PER_S)
 #define FORBIDDEN_IN_A_ROW 3 /* rule 9 */
+#define DPI_RETRY_MAX_NS (60 * NS_PER_S)
 #define DPI_SHARE_OF_CALLS 4 /* first DPI reads take at most a quarter of the calls */
 #define LIMIT_CATALOGUES 1024
 #define LIMIT_CATALOGUE_ENTRIES 512
@@ -234,6 +235,7 @@ struct scope_state {
 	int64_t throttled_until_ns;
 	uint32_t n_dpi;
 	int64_t dpi_asked_ns, dpi_regular_ns; /* the last DPI read of any kind, of the regular ones */
+	uint32_t dpi_failures; /* first reads in a row that brought nothing */
 	bool is_dpi_turn_regular;
 	struct list seen, dpi_first, dpi_regular;
 	struct timer list_timer, stale_timer, dpi_timer, follow_timer, wake_timer;

@@ -291,15 +291,27 @@ static int64_t after(int64_t since_ns, int64_t delay_ns, int64_t now_ns)
 	return since_ns == NEVER || since_ns + delay_ns < now_ns ? now_ns : since_ns + delay_ns;
 }
 
+static int64_t dpi_first_due(const struct reconcile *r, uint32_t scope)
+{
+	const struct scope_state *s = r->scopes[scope];
+	int64_t delay = backoff_ns(dpi_gentle_ns(r, scope), DPI_RETRY_MAX_NS, s->dpi_failures);
+
+	return s->dpi_first.head == NONE ? INT64_MAX : after(s->dpi_asked_ns, delay, r->now_ns);
+}
+
+static int64_t dpi_regular_due(const struct reconcile *r, uint32_t scope)
+{
+	const struct scope_state *s = r->scopes[scope];
+	int64_t gently = after(s->dpi_asked_ns, dpi_gentle_ns(r, scope), r->now_ns);
+
+	return s->dpi_regular.head == NONE ? INT64_MAX : after(s->dpi_regular_ns, dpi_pace_ns(r, scope), gently);
+}
+
 static void dpi_arm(struct reconcile *r, uint32_t scope)
 {
-	struct scope_state *s = r->scopes[scope];
-	int64_t first = after(s->dpi_asked_ns, dpi_gentle_ns(r, scope), r->now_ns), regular;
+	int64_t first = dpi_first_due(r, scope), regular = dpi_regular_due(r, scope);
 
-	if (s->dpi_first.head == NONE && s->dpi_regular.head == NONE)
-		return;
-	regular = after(s->dpi_regular_ns, dpi_pace_ns(r, scope), first);
-	set_timer(r, &s->dpi_timer, s->dpi_first.head != NONE ? first : regular);
+	set_timer(r, &r->scopes[scope]->dpi_timer, first < regular ? first : regular);
 }
 
 /* An interval is at least what one round takes: a large fleet at few calls a second is slower than its settings. */
@@ -360,22 +372,36 @@ void schedule_dpi_read(struct reconcile *r, uint32_t slot)
 static void dpi_timer(struct reconcile *r, uint32_t scope)
 {
 	struct scope_state *s = r->scopes[scope];
-	bool is_regular_due = s->dpi_regular.head != NONE && after(s->dpi_regular_ns, dpi_pace_ns(r, scope), r->now_ns) == r->now_ns;
-	bool is_regular = is_regular_due && (s->dpi_first.head == NONE || s->is_dpi_turn_regular);
-	uint32_t slot = is_regular ? s->dpi_regular.head : s->dpi_first.head;
+	bool is_first_due = dpi_first_due(r, scope) <= r->now_ns;
+	bool is_regular = dpi_regular_due(r, scope) <= r->now_ns && (!is_first_due || s->is_dpi_turn_regular);
+	uint32_t slot = is_regular ? s->dpi_regular.head : is_first_due ? s->dpi_first.head : NONE;
 
-	s->is_dpi_turn_regular = !is_regular;
 	if (slot != NONE) {
 		struct instance *inst = instance_at(r, slot);
 
+		s->is_dpi_turn_regular = !is_regular;
 		s->dpi_asked_ns = r->now_ns;
 		if (is_regular)
 			s->dpi_regular_ns = r->now_ns;
 		dpi_move(r, slot, (enum dpi_list)inst->dpi_list); /* to the end of it */
 		if (!inst->is_reading && !inst->is_stale)
 			read_ask(r, slot, NONE, READ_DPI);
+		else if (!is_regular)
+			s->dpi_failures++;
 	}
 	dpi_arm(r, scope);
+}
+
+/* Who is still in the first list was not told of: a region that is down is not asked again and again at full pace. */
+static void dpi_answered(struct reconcile *r, uint32_t slot)
+{
+	const struct instance *inst = instance_at(r, slot);
+	struct scope_state *s = inst->scope == NONE ? NULL : r->scopes[inst->scope];
+
+	if (!s || inst->dpi_list == DPI_LIST_NONE)
+		return;
+	s->dpi_failures = inst->dpi_list == DPI_LIST_FIRST ? s->dpi_failures + 1 : 0;
+	dpi_arm(r, inst->scope);
 }
 
 /* ---- follow-ups ---- */
@@ -594,6 +620,8 @@ static void answer_fresh(struct reconcile *r, const struct request *q, const str
 	}
 	if (o)
 		fleet_observe_one(r, q->slots[0], o, ev->read.read_ns);
+	if (q->purpose == READ_DPI)
+		dpi_answered(r, q->slots[0]);
 	in = q->purpose == READ_VERIFY ? intent_find(r, q->intent) : NULL;
 	if (in && o)
 		intent_verified(r, in, o);

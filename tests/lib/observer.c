@@ -655,6 +655,9 @@ static void added(struct observer *o, const struct action *a, const struct event
 		world_break(o->w, "rule 14", "slot %u was added and is empty", a->instance);
 		return;
 	}
+	for (size_t i = 0; i < o->n_boxes && o->w->held_step; i++)
+		if (o->boxes[i].slot == a->instance && o->boxes[i].left_step >= o->w->held_step)
+			world_break(o->w, "rule 14", "slot %u has a new tenant while a reader holds the table", a->instance);
 	box = observer_box(o, v.scope, v.instance_id);
 	if (box->is_live || observer_box_at(o, a->instance))
 		world_break(o->w, "rule 14", "%s was added twice or into a slot in use", box->id);
