@@ -575,7 +575,7 @@ static void check_outcome(struct observer *o, const struct seen_intent *in, cons
 	case INTENT_FAILED:
 		is_true = (a->reason == REASON_DEADLINE && is_late && in->is_called && in->outcome != CALL_REFUSED) ||
 			  (a->reason == REASON_UNHEALTHY && in->was_there) ||
-			  (a->reason == REASON_REJECTED && in->outcome == CALL_UNCONFIRMED && in->class == ERROR_CLASS_TERMINAL && !in->was_there);
+			  (a->reason == REASON_REJECTED && in->outcome == CALL_UNCONFIRMED && in->class == ERROR_CLASS_TERMINAL && !in->there_ns);
 		break;
 	case INTENT_NO_EFFECT:
 		is_true = is_late && in->is_called && in->outcome == CALL_UNCONFIRMED && in->was_back;
