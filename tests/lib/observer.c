@@ -139,6 +139,15 @@ static bool holds(const struct seen_box *box, const char *serial)
 	return false;
 }
 
+static unsigned int n_holders(const struct observer *o, const char *serial)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < o->n_boxes; i++)
+		n += o->boxes[i].is_live && holds(&o->boxes[i], serial);
+	return n;
+}
+
 /* What this read says about the intents that are under way for that device. */
 static void judge_intents(struct observer *o, const struct seen_box *box, const struct device_observation *d, const struct event *ev)
 {
@@ -146,7 +155,7 @@ static void judge_intents(struct observer *o, const struct seen_box *box, const 
 		struct seen_intent *in = &o->intents[i];
 		const char *text = in->type == VERSION_TYPE_DEVICE ? d->version : d->dpi_version;
 		/* of a device in two instances, only the one that was called must be believed */
-		bool is_its_own = box == in->box || !holds(in->box, in->serial);
+		bool is_its_own = box == in->box || (!holds(in->box, in->serial) && n_holders(o, in->serial) < 2);
 		int version;
 
 		if (in->is_settled || !text || strcmp(in->serial, d->serial_number) != 0 || ev->read.read_ns < in->created_ns)
@@ -214,7 +223,8 @@ static void see_reads(struct observer *o, const struct event *ev)
 		if (ev->kind != EVENT_FRESH && ev->read.read_ns > box->listed_ns)
 			box->listed_ns = ev->read.read_ns;
 		for (unsigned int k = 0; k < ob->n_devices; k++)
-			see_device(o, box, &ob->devices[k], ev);
+			if (k == 0 || strcmp(ob->devices[k].serial_number, ob->devices[0].serial_number) != 0) /* twice: the first counts */
+				see_device(o, box, &ob->devices[k], ev);
 		box->is_in_listing |= ev->kind == EVENT_LISTED;
 		box->unseen = 0;
 		if (ev->kind == EVENT_FRESH && o->asked[asked].ticket == ev->read.ticket && o->asked[asked].purpose == READ_FRESH)
