@@ -1,7 +1,8 @@
 #!/bin/sh
 # Tests everything and ends with one line: N passed, N failed.
 #
-# usage: sh tests/run.sh [SECTION...]     sections: gcc clang valgrind lint e2e (all of them when none is named)
+# usage: sh tests/run.sh [SECTION...]     sections: gcc clang valgrind lint e2e (all of them when none is named), and
+#        mutations: breaks the core in one place after the other and expects the histories to say so; only when named
 # A test that cannot run is counted as skipped with the reason, and is no pass.
 set -u
 
@@ -113,6 +114,10 @@ if wanted lint; then
 		[ "$lint" != tests/lint/purity.sh ] || continue # meson runs it
 		check "$(basename "$lint" .sh)" sh "$lint" build-release-test
 	done
+fi
+if wanted mutations; then
+	echo "== mutations of the core"
+	check "every mutation is noticed" sh tests/prop/mutations.sh
 fi
 if wanted e2e; then
 	echo "== end to end, on real sockets"

@@ -155,7 +155,7 @@ static uint32_t device_ensure(struct reconcile *r, const char *serial)
 		goto out_of_memory;
 	d = device_at(r, slot);
 	*d = (struct device){ .serial_number = strdup(serial), .hash = hash_text(serial), .claims = NONE,
-			      .instance = NONE, .targets = { NONE, NONE } };
+			      .dpi_read_ns = NEVER, .instance = NONE, .targets = { NONE, NONE } };
 	if (!d->serial_number || map_insert(&r->device_map, d->hash, slot) < 0)
 		goto out_of_memory;
 	return slot;
@@ -181,10 +181,14 @@ static void device_claim(struct reconcile *r, uint32_t slot, uint32_t claim)
 	struct device *d = device_at(r, slot);
 
 	*claim_at(r, claim) = (struct claim){ slot, { NONE, d->claims } };
-	if (d->claims != NONE)
+	if (d->claims != NONE) {
 		claim_at(r, d->claims)->others.prev = claim;
-	else
+	} else {
 		d->instance = claim / LIMIT_DEVICES;
+		for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
+			if (d->targets[type] != NONE && !target_at(r, d->targets[type])->intent)
+				target_at(r, d->targets[type])->born = r->steps; /* it was hidden */
+	}
 	d->claims = claim;
 	if (++d->n_claims > 1)
 		device_note_duplicate(r, slot);
@@ -223,7 +227,7 @@ static void device_release(struct reconcile *r, uint32_t claim)
 	device_find_owner(r, d);
 }
 
-void device_drop_if_orphan(struct reconcile *r, uint32_t slot)
+static void device_drop_if_orphan(struct reconcile *r, uint32_t slot)
 {
 	struct device *d = device_at(r, slot);
 
@@ -291,7 +295,7 @@ static uint32_t instance_add(struct reconcile *r, uint32_t scope, const struct o
 		return NONE;
 	}
 	inst = instance_at(r, slot);
-	*inst = (struct instance){ .born = r->steps, .read_ns = NEVER, .dpi_read_ns = NEVER, .scope = scope,
+	*inst = (struct instance){ .born = r->steps, .read_ns = NEVER, .scope = scope,
 				   .hash = hash_text(o->instance_id), .pin = PIN_NONE, .precheck = NONE, .precheck_probe = NONE,
 				   .seen = { NONE, NONE }, .dpi = { NONE, NONE }, .is_stale = true, .status = STATUS_OFFLINE };
 	for (unsigned int k = 0; k < LIMIT_DEVICES; k++)
@@ -401,17 +405,16 @@ static bool instance_set_devices(struct reconcile *r, uint32_t slot, const struc
 }
 
 /* The versions of one device; true when something changed. */
-static bool device_set_versions(struct reconcile *r, uint32_t slot, const struct device_observation *o, bool is_newer,
-				bool is_dpi_newer)
+static bool device_set_versions(struct reconcile *r, uint32_t slot, const struct device_observation *o, bool is_newer, int64_t read_ns)
 {
 	struct device *d = device_at(r, slot);
 	uint32_t target = target_ensure(r, slot, VERSION_TYPE_DEVICE);
 	bool is_changed = is_newer && target != NONE && target_report(r, target, o->version);
 
-	if (!o->dpi_version || !is_dpi_newer)
+	if (!o->dpi_version || read_ns <= d->dpi_read_ns)
 		return is_changed;
-	is_changed |= !d->has_dpi_told;
-	d->has_dpi_told = true;
+	is_changed |= d->is_dpi_stale || d->dpi_read_ns == NEVER;
+	d->dpi_read_ns = read_ns;
 	if (o->dpi_version[0] != '\0' || d->targets[VERSION_TYPE_DPI] != NONE) {
 		target = target_ensure(r, slot, VERSION_TYPE_DPI);
 		is_changed |= target != NONE && target_report(r, target, o->dpi_version);
@@ -419,17 +422,26 @@ static bool device_set_versions(struct reconcile *r, uint32_t slot, const struct
 	return is_changed;
 }
 
+/* A read may show one serial number twice: then its first place counts, or the two would take turns. */
+static bool is_told_before(const struct observation *o, unsigned int i)
+{
+	for (unsigned int earlier = 0; earlier < i; earlier++)
+		if (strcmp(o->devices[earlier].serial_number, o->devices[i].serial_number) == 0)
+			return true;
+	return false;
+}
+
 /* Status and versions of the devices that the instance owns; true when something changed. */
 static bool instance_set_facts(struct reconcile *r, uint32_t slot, const struct observation *o, int64_t read_ns)
 {
 	struct instance *inst = instance_at(r, slot);
-	bool is_newer = read_ns > inst->read_ns, is_dpi_newer = read_ns > inst->dpi_read_ns;
+	bool is_newer = read_ns > inst->read_ns;
 	bool is_changed = is_newer && inst->status != o->status, has_dpi = false;
 
 	if (is_newer)
 		inst->status = (uint8_t)o->status;
 	for (unsigned int i = 0; i < o->n_devices; i++)
-		for (unsigned int k = 0; k < inst->n_devices; k++) {
+		for (unsigned int k = 0; k < inst->n_devices && !is_told_before(o, i); k++) {
 			const struct device_observation *seen = &o->devices[i];
 
 			if (!seen->serial_number[0] || strcmp(claimed_serial(r, inst, k), seen->serial_number) != 0)
@@ -439,14 +451,10 @@ static bool instance_set_facts(struct reconcile *r, uint32_t slot, const struct 
 				inst->device_status[k] = (uint8_t)seen->status;
 			has_dpi |= seen->dpi_version != NULL;
 			if (device_at(r, inst->claims[k].device)->instance == slot)
-				is_changed |= device_set_versions(r, inst->claims[k].device, seen, is_newer, is_dpi_newer);
+				is_changed |= device_set_versions(r, inst->claims[k].device, seen, is_newer, read_ns);
 		}
-	if (has_dpi && is_dpi_newer) {
-		is_changed |= inst->is_dpi_stale || inst->dpi_read_ns == NEVER;
-		inst->is_dpi_stale = false;
-		inst->dpi_read_ns = read_ns;
+	if (has_dpi)
 		schedule_dpi_read(r, slot);
-	}
 	return is_changed;
 }
 
@@ -509,7 +517,7 @@ void fleet_observe_one(struct reconcile *r, uint32_t slot, const struct observat
 	instance_seen(r, slot, read_ns, is_changed);
 }
 
-/* Makes the targets that should exist and ends waits: what each target sees of the others when it is its turn. */
+/* Makes the targets that should exist, ends waits, sees what is stale: what each target sees of the others when it is its turn. */
 static uint32_t instance_targets(struct reconcile *r, uint32_t slot, uint32_t *targets)
 {
 	const struct instance *inst = instance_at(r, slot);
@@ -521,14 +529,18 @@ static uint32_t instance_targets(struct reconcile *r, uint32_t slot, uint32_t *t
 
 		if (device == NONE || device_at(r, device)->instance != slot)
 			continue;
-		if (is_dpi_pinned && !device_at(r, device)->has_dpi_told)
+		if (is_dpi_pinned && device_at(r, device)->dpi_read_ns == NEVER)
 			target_ensure(r, device, VERSION_TYPE_DPI);
 		for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
 			if (device_at(r, device)->targets[type] != NONE)
 				targets[n++] = device_at(r, device)->targets[type];
 	}
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		struct device *d = device_at(r, target_at(r, targets[i])->device);
+
+		d->is_dpi_stale = r->now_ns >= schedule_dpi_stale_ns(r, d);
 		target_end_wait(r, target_at(r, targets[i]));
+	}
 	return n;
 }
 
@@ -543,7 +555,7 @@ void instance_update(struct reconcile *r, uint32_t slot)
 	n = instance_targets(r, slot, targets);
 	for (uint32_t i = 0; i < n && !r->is_out_of_memory; i++) {
 		target_update(r, targets[i]);
-		is_watched |= target_at(r, targets[i])->intent || target_at(r, targets[i])->wait == WAIT_OFFLINE;
+		is_watched |= target_at(r, targets[i])->intent != NULL;
 	}
 	inst->is_watched = is_watched;
 }

@@ -189,8 +189,7 @@ static void intent_attempted(struct reconcile *r, const struct intent *in, enum 
 	if (policy == NONE)
 		return;
 	p = &r->settings->policies[r->policies[policy]->index];
-	target_wait(r, t, WAIT_BACKOFF,
-		    r->now_ns + backoff_jittered_ns(&r->seed, p->retry.first_ns, p->retry.max_ns, tried->n - 1), reason);
+	target_back_off(t, r->now_ns + backoff_jittered_ns(&r->seed, p->retry.first_ns, p->retry.max_ns, tried->n - 1));
 }
 
 static void intent_fail(struct reconcile *r, struct intent *in, enum reason reason)
@@ -273,14 +272,14 @@ static enum reason intent_take_refusal(struct reconcile *r, struct intent *in, e
 		pacing_throttled(r, in->scope);
 		return REASON_THROTTLED;
 	case ERROR_CLASS_OFFLINE:
-		target_wait(r, t, WAIT_OFFLINE, r->now_ns + OFFLINE_RECHECK_NS, REASON_OFFLINE);
+		target_wait(r, t, WAIT_OFFLINE, REASON_OFFLINE);
 		return REASON_OFFLINE;
 	case ERROR_CLASS_ACCOUNT:
 		pacing_refused_account(r, in->scope, is_probe);
 		return REASON_CREDENTIALS;
 	case ERROR_CLASS_BLOCKED:
 		reason = refusal_reason(reason);
-		target_wait(r, t, WAIT_BLOCKED, r->now_ns + BLOCKED_RECHECK_NS, reason);
+		target_wait(r, t, WAIT_BLOCKED, reason);
 		if (reason == REASON_FORBIDDEN)
 			pacing_refused_forbidden(r, in->scope, in->instance, is_probe);
 		return reason;
@@ -319,6 +318,7 @@ static void intent_refused(struct reconcile *r, struct intent *in, enum error_cl
 
 static void intent_sent(struct reconcile *r, struct intent *in, bool is_accepted, bool is_code_unknown)
 {
+	target_clear_wait(target_at(r, in->target));
 	in->state = is_accepted ? INTENT_ACCEPTED : INTENT_UNCONFIRMED;
 	in->accepted_ns = is_accepted ? r->now_ns : 0;
 	in->is_code_unknown = is_code_unknown;
@@ -341,7 +341,7 @@ void intent_called(struct reconcile *r, const struct event *ev)
 	if (!in || in->state != INTENT_CALLING)
 		return;
 	if (ev->called.outcome == CALL_NOT_SENT) {
-		target_wait(r, target_at(r, in->target), WAIT_UNSENT, r->now_ns + UNSENT_RECHECK_NS, REASON_PRECHECK);
+		target_wait(r, target_at(r, in->target), WAIT_UNSENT, REASON_PRECHECK);
 		intent_settle(r, in, INTENT_WITHDRAWN, REASON_NONE);
 		return;
 	}
@@ -456,18 +456,23 @@ void intents_check_of(struct reconcile *r, uint32_t instance)
 		}
 }
 
+/* All of that serial number must be: a read may show it twice. */
 static bool is_healthy(const struct intent *in, const struct observation *o)
 {
+	bool is_there = false;
+
 	if (o->status != STATUS_ACTIVE)
 		return false;
 	for (unsigned int i = 0; i < o->n_devices; i++) {
 		const struct device_observation *d = &o->devices[i];
 
-		if (strcmp(d->serial_number, in->serial_number) == 0)
-			return d->status == STATUS_ACTIVE && d->controller != HEALTH_ABNORMAL &&
-			       (d->vpn != HEALTH_ABNORMAL || !in->is_vpn_verified);
+		if (strcmp(d->serial_number, in->serial_number) != 0)
+			continue;
+		is_there = true;
+		if (d->status != STATUS_ACTIVE || d->controller == HEALTH_ABNORMAL || (d->vpn == HEALTH_ABNORMAL && in->is_vpn_verified))
+			return false;
 	}
-	return false;
+	return is_there;
 }
 
 void intent_verify_failed(struct reconcile *r, struct intent *in)

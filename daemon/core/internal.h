@@ -2,8 +2,8 @@
  * The state of the core, shared by its files and by nobody else.
  *
  * fleet.c owns instances, devices and targets; phase.c only looks; intent.c owns intents; pacing.c owns queues,
- * limits and the pauses of accounts and scopes; schedule.c owns the reads; reconcile.c dispatches; view.c and
- * trace.c only look.
+ * limits and the pauses of accounts and scopes; schedule.c owns the reads, catalogue.c the vendor's dates;
+ * reconcile.c dispatches; view.c and trace.c only look.
  *
  * Running out of memory is fatal and sticky: `is_out_of_memory` is set where it happens, nothing is undone, and
  * the step returns -ENOMEM.
@@ -22,10 +22,6 @@
 #define HOUR_NS (3600 * NS_PER_S)
 #define STALE_INTERVALS 3                       /* rule 8 */
 #define ABSENCES_TO_LEAVE 2                     /* rule 8 */
-#define BLOCKED_RECHECK_NS HOUR_NS
-#define OFFLINE_RECHECK_NS (60 * NS_PER_S)
-#define DEGRADED_RECHECK_NS (60 * NS_PER_S)
-#define UNSENT_RECHECK_NS (5 * NS_PER_S)
 #define LIST_RETRY_NS (5 * NS_PER_S)
 #define LIST_DURATION_MAX_NS (24 * HOUR_NS)
 #define STORE_RETRY_NS (5 * NS_PER_S)
@@ -37,6 +33,7 @@
 #define FOLLOW_MIN_NS NS_PER_S
 #define FOLLOW_MAX_NS (15 * NS_PER_S)
 #define FORBIDDEN_IN_A_ROW 3 /* rule 9 */
+#define DPI_RETRY_MAX_NS (60 * NS_PER_S)
 #define DPI_SHARE_OF_CALLS 4 /* first DPI reads take at most a quarter of the calls */
 #define LIMIT_CATALOGUES 1024
 #define LIMIT_CATALOGUE_ENTRIES 512
@@ -57,7 +54,7 @@ struct claim {
 struct instance {
 	uint64_t born; /* 0: empty slot */
 	char *text;    /* id, name, model, resource group, CCN, city, status text: one block, each with its NUL */
-	int64_t read_ns, dpi_read_ns; /* NEVER, or when the newest applied read left */
+	int64_t read_ns; /* NEVER, or when the newest applied read left */
 	struct intent *intent;
 	uint32_t hash;
 	uint32_t scope; /* NONE: its scope left the settings */
@@ -76,7 +73,7 @@ struct instance {
 	uint8_t role[LIMIT_DEVICES]; /* enum ha_role, of the last fresh read */
 	uint8_t dpi_list; /* enum dpi_list */
 	bool is_leaving : 1; /* removed in this step */
-	bool is_stale : 1, is_dpi_stale : 1;
+	bool is_stale : 1;
 	bool is_reading : 1;      /* a FOLLOW or READ of it is under way */
 	bool is_fresh_wanted : 1; /* its fresh read waits for that */
 	bool is_watched : 1;      /* even an unchanged observation of it may matter */
@@ -97,17 +94,23 @@ struct device {
 	uint32_t n_claims; /* more than one: duplicate */
 	uint32_t instance; /* the one whose facts count */
 	uint32_t targets[VERSION_TYPE_N];
-	bool has_dpi_told : 1;
+	int64_t dpi_read_ns; /* NEVER, or when the newest read that tells its DPI version left: that comes along when it moves */
+	bool is_dpi_stale : 1;
 	bool is_duplicate_pending : 1, is_duplicate_told : 1;
 };
 
+/*
+ * Why a target is not to be tried before a time. The last three are facts that only a fresh read or a call can tell
+ * and take back: they show on while the target is tried again, and come back later and later.
+ */
 enum wait {
 	WAIT_NONE,
-	WAIT_UNSENT,   /* the call did not leave; a little later */
+	WAIT_UNSENT, /* nothing came of its fresh read, or the call did not leave */
 	WAIT_BACKOFF,
-	WAIT_OFFLINE,  /* refused as offline: until a newer look, a minute later */
+	WAIT_OFFLINE,  /* refused as offline */
 	WAIT_DEGRADED, /* not healthy at the fresh read */
-	WAIT_BLOCKED,  /* failed, looked at again later */
+	WAIT_BLOCKED,  /* refused until a person acts: failed */
+	WAIT_N,
 };
 
 struct attempts {
@@ -148,10 +151,12 @@ struct target {
 	uint8_t version_type;
 	uint8_t phase, reason; /* as last told */
 	uint8_t wait;          /* enum wait */
-	uint8_t wait_reason;
+	uint8_t wait_reason;   /* what it shows */
+	uint8_t n_waits;       /* of this kind in a row before this one */
 	uint8_t place_kind;    /* enum target_place */
 	bool is_absent : 1;    /* the device reports none of this type; the slot keeps its history */
 	bool is_version_odd : 1;
+	bool is_wait_over : 1; /* it shows on, and stands in nobody's way */
 };
 
 enum intent_state {
@@ -231,6 +236,7 @@ struct scope_state {
 	int64_t throttled_until_ns;
 	uint32_t n_dpi;
 	int64_t dpi_asked_ns, dpi_regular_ns; /* the last DPI read of any kind, of the regular ones */
+	uint32_t dpi_failures; /* first reads in a row that brought nothing */
 	bool is_dpi_turn_regular;
 	struct list seen, dpi_first, dpi_regular;
 	struct timer list_timer, stale_timer, dpi_timer, follow_timer, wake_timer;
@@ -362,7 +368,6 @@ void instance_update(struct reconcile *r, uint32_t slot);
 void instance_repin(struct reconcile *r, uint32_t slot);
 void instance_remove(struct reconcile *r, uint32_t slot);
 void device_update(struct reconcile *r, uint32_t device); /* its instance; removes it when it is nobody's */
-void device_drop_if_orphan(struct reconcile *r, uint32_t device);
 void fleet_free_leaving(struct reconcile *r);
 void fleet_deinit(struct reconcile *r);
 void list_append(struct slab *s, struct list *l, uint32_t slot, size_t link_offset);
@@ -376,8 +381,10 @@ uint32_t target_ensure(struct reconcile *r, uint32_t device, enum version_type t
 void target_update(struct reconcile *r, uint32_t target); /* phase, place, count, timer, and tells */
 /* True when it changed. */
 bool target_report(struct reconcile *r, uint32_t target, const char *version);
-void target_wait(struct reconcile *r, struct target *t, enum wait wait, int64_t until_ns, enum reason reason);
+void target_wait(const struct reconcile *r, struct target *t, enum wait wait, enum reason reason); /* for how long says a table */
+void target_back_off(struct target *t, int64_t until_ns);
 void target_end_wait(const struct reconcile *r, struct target *t); /* if it is over */
+void target_clear_wait(struct target *t);
 void target_remove(struct reconcile *r, uint32_t target);
 
 /* ---- phase.c ---- */
@@ -399,6 +406,8 @@ enum version_order order_of(const struct reconcile *r, const struct target *t, u
 bool target_is_online(const struct reconcile *r, const struct target *t);
 int64_t target_read_ns(const struct reconcile *r, const struct target *t); /* the age of its version; NEVER */
 struct instance *target_instance(const struct reconcile *r, const struct target *t);
+/* Not to be shown, counted or started: there is no such version, or the device is in no instance. */
+bool target_is_hidden(const struct reconcile *r, const struct target *t);
 bool instance_has_intent(const struct reconcile *r, const struct instance *inst);
 bool reason_is_pacing(enum reason reason);
 
@@ -449,14 +458,19 @@ void schedule_seen(struct reconcile *r, uint32_t instance);
 void schedule_unlink(struct reconcile *r, uint32_t instance);
 void schedule_dpi(struct reconcile *r, uint32_t instance); /* joins or leaves the DPI reads, as its pin wants */
 void schedule_dpi_read(struct reconcile *r, uint32_t instance);
+int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct device *d); /* INT64_MAX: not while nobody reads it */
 void schedule_timer(struct reconcile *r, enum timer_kind kind, uint32_t scope);
 void schedule_follow(struct reconcile *r, const struct intent *in);
 void schedule_verify(struct reconcile *r, struct intent *in);
 void schedule_precheck(struct reconcile *r, uint32_t target);
 void schedule_answer(struct reconcile *r, const struct event *ev);
+void schedule_catalogue(struct reconcile *r, uint32_t target, uint32_t catalogue); /* asks for it through that target */
 void schedule_deinit(struct reconcile *r);
+
+/* ---- catalogue.c ---- */
 void catalogue_join(struct reconcile *r, uint32_t target);
 void catalogue_leave(struct reconcile *r, uint32_t target);
-void catalogue_timer(struct reconcile *r, uint32_t catalogue);
+void catalogue_ask(struct reconcile *r, uint32_t catalogue); /* unless it is being asked for, or nobody waits for it */
 void catalogue_answer(struct reconcile *r, uint32_t catalogue, const struct event *ev);
 const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type);
+void catalogue_deinit(struct reconcile *r);

@@ -14,6 +14,11 @@ struct instance *target_instance(const struct reconcile *r, const struct target 
 	return instance_at(r, device_at(r, t->device)->instance);
 }
 
+bool target_is_hidden(const struct reconcile *r, const struct target *t)
+{
+	return !t->intent && (t->is_absent || device_at(r, t->device)->claims == NONE);
+}
+
 uint32_t target_pin(const struct reconcile *r, const struct target *t)
 {
 	uint32_t pin = target_instance(r, t)->pin;
@@ -120,7 +125,7 @@ int64_t target_read_ns(const struct reconcile *r, const struct target *t)
 
 	if (device_at(r, t->device)->claims == NONE)
 		return NEVER;
-	return t->version_type == VERSION_TYPE_DPI ? inst->dpi_read_ns : inst->read_ns;
+	return t->version_type == VERSION_TYPE_DPI ? device_at(r, t->device)->dpi_read_ns : inst->read_ns;
 }
 
 /* The reason that comes first; REASON_NONE is no reason. */
@@ -154,8 +159,6 @@ static enum reason failed_reason(const struct reconcile *r, const struct target 
 		reason = first_of(reason, REASON_DUPLICATE);
 	if (!target_instance(r, t)->is_bound)
 		reason = first_of(reason, REASON_NOT_BOUND);
-	if (t->wait == WAIT_BLOCKED)
-		reason = first_of(reason, (enum reason)t->wait_reason);
 	if (tried && (tried->is_terminal || tried->n >= policy_of_target(r, t)->retry.attempts))
 		reason = first_of(reason, (enum reason)tried->reason);
 	return reason;
@@ -169,22 +172,18 @@ static bool is_partner_offline(const struct instance *inst, const struct target 
 	       inst->device_status[other] != STATUS_ACTIVE;
 }
 
-/* REASON_NONE: nothing of its own is in the way. */
+/* REASON_NONE: nothing of its own but a wait is in the way. */
 static enum reason waiting_reason(const struct reconcile *r, const struct target *t)
 {
 	const struct instance *inst = target_instance(r, t);
 
 	if (r->settings->pins[inst->pin].is_held)
 		return REASON_HELD;
-	if (!target_is_online(r, t) || t->wait == WAIT_OFFLINE)
+	if (!target_is_online(r, t))
 		return REASON_OFFLINE;
-	if (t->wait == WAIT_DEGRADED || is_partner_offline(inst, t))
+	if (is_partner_offline(inst, t))
 		return REASON_DEGRADED;
-	if (t->wait == WAIT_BACKOFF)
-		return REASON_BACKOFF;
-	if (!policy_of_target(r, t)->is_always_open)
-		return REASON_WINDOW;
-	return t->wait == WAIT_UNSENT ? REASON_PRECHECK : REASON_NONE;
+	return policy_of_target(r, t)->is_always_open ? REASON_NONE : REASON_WINDOW;
 }
 
 static struct stand stand_of_intent(const struct intent *in)
@@ -198,38 +197,53 @@ static struct stand stand_of_intent(const struct intent *in)
 	return (struct stand){ PHASE_UPGRADING, REASON_REQUESTED, false };
 }
 
+/* Behind, or not to be compared: what is in the way, and what is shown of it; a wait that is over is only shown. */
+static struct stand stand_behind(const struct reconcile *r, const struct target *t, uint32_t desired, enum version_order order)
+{
+	enum reason failed = failed_reason(r, t, desired), waiting = waiting_reason(r, t);
+	struct stand s = { .is_ready = t->wait == WAIT_NONE || t->is_wait_over };
+
+	if (order == VERSION_ORDER_INCOMPARABLE) {
+		const struct catalogue *c = catalogue_of(r, t);
+
+		s.is_ready = false;
+		if (c ? c->is_answered : r->n_catalogues >= LIMIT_CATALOGUES)
+			failed = first_of(failed, REASON_INCOMPARABLE);
+	}
+	s.is_ready = s.is_ready && failed == REASON_NONE && waiting == REASON_NONE;
+	if (t->wait == WAIT_BLOCKED)
+		failed = first_of(failed, (enum reason)t->wait_reason);
+	else if (t->wait != WAIT_NONE)
+		waiting = first_of(waiting, (enum reason)t->wait_reason);
+	s.phase = failed != REASON_NONE ? PHASE_FAILED : PHASE_WAITING;
+	s.reason = failed != REASON_NONE ? failed : first_of(waiting, REASON_PRECHECK);
+	return s;
+}
+
+static bool is_dpi_stale(const struct device *d)
+{
+	return d->is_dpi_stale || d->dpi_read_ns == NEVER;
+}
+
 /* Without its intent, and as if it were alone in its instance. */
 static struct stand stand_alone(const struct reconcile *r, const struct target *t)
 {
 	const struct instance *inst = target_instance(r, t);
 	uint32_t desired = target_desired(r, t);
 	enum version_order order;
-	enum reason reason;
 
 	if (!desired)
 		return (struct stand){ PHASE_UNMANAGED, REASON_NO_PIN, false };
 	if (!t->reported)
 		return (struct stand){ PHASE_UNKNOWN, REASON_NEVER_OBSERVED, false };
-	if (inst->is_stale || device_at(r, t->device)->claims == NONE || (t->version_type == VERSION_TYPE_DPI && (inst->is_dpi_stale || inst->dpi_read_ns == NEVER)))
+	if (inst->is_stale || (t->version_type == VERSION_TYPE_DPI && is_dpi_stale(device_at(r, t->device))))
 		return (struct stand){ PHASE_UNKNOWN, REASON_STALE, false };
 	order = order_of(r, t, t->reported, desired);
 	if (order == VERSION_ORDER_SAME)
 		return (struct stand){ PHASE_IN_SYNC, REASON_NONE, false };
 	if (order == VERSION_ORDER_NEWER)
 		return (struct stand){ PHASE_AHEAD, REASON_NONE, false };
-	reason = failed_reason(r, t, desired);
-	if (order == VERSION_ORDER_INCOMPARABLE) {
-		const struct catalogue *c = catalogue_of(r, t);
-
-		if (c ? c->is_answered : r->n_catalogues >= LIMIT_CATALOGUES)
-			reason = first_of(reason, REASON_INCOMPARABLE);
-	}
-	if (reason != REASON_NONE)
-		return (struct stand){ PHASE_FAILED, reason, false };
-	reason = waiting_reason(r, t);
-	if (reason != REASON_NONE || order != VERSION_ORDER_OLDER)
-		return (struct stand){ PHASE_WAITING, reason != REASON_NONE ? reason : REASON_PRECHECK, false };
-	return (struct stand){ PHASE_WAITING, REASON_PRECHECK, true };
+	return stand_behind(r, t, desired, order);
 }
 
 /* The other device's target of the same type; NULL when there is none. */
@@ -312,10 +326,13 @@ struct stand stand_of(const struct reconcile *r, uint32_t slot)
 	if (t->intent)
 		return stand_of_intent(t->intent);
 	s = stand_alone(r, t);
-	if (s.is_ready && must_wait_for_others(r, slot))
-		return (struct stand){ PHASE_WAITING, REASON_PAIR, false };
-	if (s.is_ready && !r->settings->is_enforcing)
-		return (struct stand){ PHASE_WAITING, REASON_OBSERVE_MODE, false };
+	if (s.is_ready && must_wait_for_others(r, slot)) {
+		s.is_ready = false;
+		s.reason = s.phase == PHASE_WAITING ? first_of(s.reason, REASON_PAIR) : s.reason;
+	} else if (s.is_ready && !r->settings->is_enforcing) {
+		s.is_ready = false;
+		s.reason = s.reason == REASON_PRECHECK ? REASON_OBSERVE_MODE : s.reason;
+	}
 	return s;
 }
 
@@ -333,7 +350,7 @@ struct stand stand_exact(const struct reconcile *r, uint32_t slot)
 	struct stand s = stand_of(r, slot);
 	enum reason shared;
 
-	if (s.phase != PHASE_WAITING || (inst->precheck == slot && inst->precheck_probe != NONE))
+	if (s.phase != PHASE_WAITING)
 		return s;
 	shared = pacing_scope_reason(r, inst->scope);
 	if (s.is_ready && inst->precheck != slot)

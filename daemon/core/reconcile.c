@@ -357,7 +357,7 @@ static void run_timers(struct reconcile *r)
 		if (timer_kind(t) == TIMER_TARGET)
 			target_timer(r, timer_owner(t));
 		else if (timer_kind(t) == TIMER_CATALOGUE)
-			catalogue_timer(r, timer_owner(t));
+			catalogue_ask(r, timer_owner(t));
 		else
 			schedule_timer(r, timer_kind(t), timer_owner(t));
 	}
@@ -443,6 +443,7 @@ struct reconcile *reconcile_free(struct reconcile *r)
 		return NULL;
 	fleet_deinit(r);
 	schedule_deinit(r);
+	catalogue_deinit(r);
 	for (uint32_t i = 0; i < r->n_intents; i++)
 		free(r->intents[i]);
 	for (uint32_t i = 0; i < r->n_settled; i++)

@@ -1,5 +1,5 @@
 /*
- * Which reads are asked for, and when: listings, DPI versions, follow-ups, fresh and verify reads, catalogues.
+ * Which reads are asked for, and when: listings, DPI versions, follow-ups, fresh and verify reads.
  *
  * Of one instance one read is under way at a time, and of one scope one listing; what is wanted meanwhile waits
  * for the answer. A failed read changes nothing but when it is tried again.
@@ -12,7 +12,6 @@
 
 #define SEEN_LINK offsetof(struct instance, seen)
 #define DPI_LINK offsetof(struct instance, dpi)
-#define PLACE_LINK offsetof(struct target, place)
 
 /* ---- requests ---- */
 
@@ -108,6 +107,14 @@ void schedule_verify(struct reconcile *r, struct intent *in)
 		q->intent = in->id;
 }
 
+void schedule_catalogue(struct reconcile *r, uint32_t target, uint32_t catalogue)
+{
+	struct request *q = read_ask(r, device_at(r, target_at(r, target)->device)->instance, target, READ_CATALOGUE);
+
+	if (q)
+		q->catalogue = catalogue;
+}
+
 static void verify_wanted(struct reconcile *r, const struct instance *inst)
 {
 	for (unsigned int k = 0; k < inst->n_devices; k++)
@@ -135,6 +142,52 @@ static void request_end(struct reconcile *r, const struct request *q)
 	}
 }
 
+/* ---- staleness ---- */
+
+static int64_t stale_after_ns(const struct reconcile *r, uint32_t scope)
+{
+	int64_t interval = r->settings->scopes[scope].poll_interval_ns;
+
+	if (r->scopes[scope]->list_duration_ns > interval)
+		interval = r->scopes[scope]->list_duration_ns;
+	return interval * STALE_INTERVALS;
+}
+
+/* The timer may come too early, for one that was seen since: it then looks for the next. */
+static void stale_timer(struct reconcile *r, uint32_t scope)
+{
+	struct scope_state *s = r->scopes[scope];
+	int64_t after_ns = stale_after_ns(r, scope);
+
+	while (s->seen.head != NONE) {
+		uint32_t slot = s->seen.head;
+		struct instance *inst = instance_at(r, slot);
+
+		if (inst->read_ns + after_ns > r->now_ns) {
+			set_timer(r, &s->stale_timer, inst->read_ns + after_ns);
+			return;
+		}
+		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
+		inst->is_stale = true;
+		instance_update(r, slot);
+	}
+}
+
+void schedule_seen(struct reconcile *r, uint32_t slot)
+{
+	struct instance *inst = instance_at(r, slot);
+	struct scope_state *s = inst->scope == NONE ? NULL : r->scopes[inst->scope];
+
+	if (!s)
+		return;
+	if (!inst->is_stale)
+		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
+	inst->is_stale = false;
+	list_append(&r->instances, &s->seen, slot, SEEN_LINK);
+	if (s->stale_timer.place == 0)
+		set_timer(r, &s->stale_timer, inst->read_ns + stale_after_ns(r, inst->scope));
+}
+
 /* ---- listings ---- */
 
 static void list_ask(struct reconcile *r, uint32_t scope)
@@ -157,6 +210,7 @@ void schedule_scope(struct reconcile *r, uint32_t scope)
 		earlier_timer(r, &s->list_timer, s->list_asked_ns + r->settings->scopes[scope].poll_interval_ns);
 	if (s->first_complete_ns != NEVER && !pacing_is_settled(r, s))
 		set_timer(r, &s->wake_timer, s->first_complete_ns + r->longest_deadline_ns);
+	stale_timer(r, scope); /* the interval may be shorter now */
 }
 
 void schedule_listed(struct reconcile *r, const struct event *ev)
@@ -182,52 +236,6 @@ void schedule_listed(struct reconcile *r, const struct event *ev)
 	}
 	s->listing++;
 	set_timer(r, &s->list_timer, next_ns);
-}
-
-/* ---- staleness ---- */
-
-static int64_t stale_after_ns(const struct reconcile *r, uint32_t scope)
-{
-	int64_t interval = r->settings->scopes[scope].poll_interval_ns;
-
-	if (r->scopes[scope]->list_duration_ns > interval)
-		interval = r->scopes[scope]->list_duration_ns;
-	return interval * STALE_INTERVALS;
-}
-
-/* The timer may come too early, for one that was seen since: it then looks for the next. */
-void schedule_seen(struct reconcile *r, uint32_t slot)
-{
-	struct instance *inst = instance_at(r, slot);
-	struct scope_state *s = inst->scope == NONE ? NULL : r->scopes[inst->scope];
-
-	if (!s)
-		return;
-	if (!inst->is_stale)
-		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
-	inst->is_stale = false;
-	list_append(&r->instances, &s->seen, slot, SEEN_LINK);
-	if (s->stale_timer.place == 0)
-		set_timer(r, &s->stale_timer, inst->read_ns + stale_after_ns(r, inst->scope));
-}
-
-static void stale_timer(struct reconcile *r, uint32_t scope)
-{
-	struct scope_state *s = r->scopes[scope];
-	int64_t after_ns = stale_after_ns(r, scope);
-
-	while (s->seen.head != NONE) {
-		uint32_t slot = s->seen.head;
-		struct instance *inst = instance_at(r, slot);
-
-		if (inst->read_ns + after_ns > r->now_ns) {
-			set_timer(r, &s->stale_timer, inst->read_ns + after_ns);
-			return;
-		}
-		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
-		inst->is_stale = true;
-		instance_update(r, slot);
-	}
 }
 
 void schedule_unlink(struct reconcile *r, uint32_t slot)
@@ -283,35 +291,75 @@ static int64_t after(int64_t since_ns, int64_t delay_ns, int64_t now_ns)
 	return since_ns == NEVER || since_ns + delay_ns < now_ns ? now_ns : since_ns + delay_ns;
 }
 
+static int64_t dpi_first_due(const struct reconcile *r, uint32_t scope)
+{
+	const struct scope_state *s = r->scopes[scope];
+	int64_t delay = backoff_ns(dpi_gentle_ns(r, scope), DPI_RETRY_MAX_NS, s->dpi_failures);
+
+	return s->dpi_first.head == NONE ? INT64_MAX : after(s->dpi_asked_ns, delay, r->now_ns);
+}
+
+static int64_t dpi_regular_due(const struct reconcile *r, uint32_t scope)
+{
+	const struct scope_state *s = r->scopes[scope];
+	int64_t gently = after(s->dpi_asked_ns, dpi_gentle_ns(r, scope), r->now_ns);
+
+	return s->dpi_regular.head == NONE ? INT64_MAX : after(s->dpi_regular_ns, dpi_pace_ns(r, scope), gently);
+}
+
 static void dpi_arm(struct reconcile *r, uint32_t scope)
 {
-	struct scope_state *s = r->scopes[scope];
-	int64_t first = after(s->dpi_asked_ns, dpi_gentle_ns(r, scope), r->now_ns), regular;
+	int64_t first = dpi_first_due(r, scope), regular = dpi_regular_due(r, scope);
 
-	if (s->dpi_first.head == NONE && s->dpi_regular.head == NONE)
-		return;
-	regular = after(s->dpi_regular_ns, dpi_pace_ns(r, scope), first);
-	set_timer(r, &s->dpi_timer, s->dpi_first.head != NONE ? first : regular);
+	set_timer(r, &r->scopes[scope]->dpi_timer, first < regular ? first : regular);
+}
+
+/* An interval is at least what one round takes: a large fleet at few calls a second is slower than its settings. */
+int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct device *d)
+{
+	const struct instance *inst = instance_at(r, d->instance);
+	int64_t interval, round;
+
+	if (inst->dpi_list == DPI_LIST_NONE || d->dpi_read_ns == NEVER)
+		return INT64_MAX;
+	interval = r->settings->scopes[inst->scope].dpi_poll_interval_ns;
+	round = dpi_gentle_ns(r, inst->scope) * r->scopes[inst->scope]->n_dpi;
+	return d->dpi_read_ns + (interval > round ? interval : round) * STALE_INTERVALS;
+}
+
+/* Has it a device of its own whose DPI version nobody knows, or not any more? */
+static bool dpi_is_missing(const struct reconcile *r, uint32_t slot)
+{
+	const struct instance *inst = instance_at(r, slot);
+
+	for (unsigned int k = 0; k < inst->n_devices; k++) {
+		const struct device *d = inst->claims[k].device == NONE ? NULL : device_at(r, inst->claims[k].device);
+
+		if (d && d->instance == slot && (d->dpi_read_ns == NEVER || r->now_ns >= schedule_dpi_stale_ns(r, d)))
+			return true;
+	}
+	return false;
 }
 
 void schedule_dpi(struct reconcile *r, uint32_t slot)
 {
 	struct instance *inst = instance_at(r, slot);
-	bool is_wanted = inst->scope != NONE && (inst->claims[0].device != NONE || inst->claims[1].device != NONE) && inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
+	bool is_wanted = inst->scope != NONE && (inst->claims[0].device != NONE || inst->claims[1].device != NONE) &&
+			 inst->pin != PIN_NONE && r->pin_versions[inst->pin][VERSION_TYPE_DPI];
 
-	if (is_wanted == (inst->dpi_list != DPI_LIST_NONE))
-		return;
-	if (is_wanted) {
-		r->scopes[inst->scope]->n_dpi++;
-		/* nobody looked while it was not wanted */
-		inst->is_dpi_stale |= inst->dpi_read_ns != NEVER && r->now_ns - inst->dpi_read_ns >=
-				      r->settings->scopes[inst->scope].dpi_poll_interval_ns * STALE_INTERVALS;
-		dpi_move(r, slot, inst->dpi_read_ns == NEVER || inst->is_dpi_stale ? DPI_LIST_FIRST : DPI_LIST_REGULAR);
-		dpi_arm(r, inst->scope);
-	} else {
+	if (!is_wanted && inst->dpi_list != DPI_LIST_NONE) {
 		r->scopes[inst->scope]->n_dpi--;
 		dpi_move(r, slot, DPI_LIST_NONE);
 	}
+	if (!is_wanted)
+		return;
+	if (inst->dpi_list == DPI_LIST_NONE) {
+		r->scopes[inst->scope]->n_dpi++;
+		dpi_move(r, slot, DPI_LIST_REGULAR);
+	}
+	if (inst->dpi_list == DPI_LIST_REGULAR && dpi_is_missing(r, slot))
+		dpi_move(r, slot, DPI_LIST_FIRST);
+	dpi_arm(r, inst->scope);
 }
 
 void schedule_dpi_read(struct reconcile *r, uint32_t slot)
@@ -320,41 +368,40 @@ void schedule_dpi_read(struct reconcile *r, uint32_t slot)
 		dpi_move(r, slot, DPI_LIST_REGULAR);
 }
 
-static void dpi_check_stale(struct reconcile *r, uint32_t slot)
-{
-	struct instance *inst = instance_at(r, slot);
-	const struct scope_state *s = r->scopes[inst->scope];
-	int64_t interval = r->settings->scopes[inst->scope].dpi_poll_interval_ns;
-
-	if (interval < dpi_pace_ns(r, inst->scope) * s->n_dpi)
-		interval = dpi_pace_ns(r, inst->scope) * s->n_dpi;
-	if (inst->dpi_read_ns == NEVER || inst->is_dpi_stale || r->now_ns - inst->dpi_read_ns < interval * STALE_INTERVALS)
-		return;
-	inst->is_dpi_stale = true;
-	instance_update(r, slot);
-}
-
 /* Both lists take turns when both are due, so that neither waits for the other for ever. */
 static void dpi_timer(struct reconcile *r, uint32_t scope)
 {
 	struct scope_state *s = r->scopes[scope];
-	bool is_regular_due = s->dpi_regular.head != NONE && after(s->dpi_regular_ns, dpi_pace_ns(r, scope), r->now_ns) == r->now_ns;
-	bool is_regular = is_regular_due && (s->dpi_first.head == NONE || s->is_dpi_turn_regular);
-	uint32_t slot = is_regular ? s->dpi_regular.head : s->dpi_first.head;
+	bool is_first_due = dpi_first_due(r, scope) <= r->now_ns;
+	bool is_regular = dpi_regular_due(r, scope) <= r->now_ns && (!is_first_due || s->is_dpi_turn_regular);
+	uint32_t slot = is_regular ? s->dpi_regular.head : is_first_due ? s->dpi_first.head : NONE;
 
-	s->is_dpi_turn_regular = !is_regular;
 	if (slot != NONE) {
 		struct instance *inst = instance_at(r, slot);
 
+		s->is_dpi_turn_regular = !is_regular;
 		s->dpi_asked_ns = r->now_ns;
 		if (is_regular)
 			s->dpi_regular_ns = r->now_ns;
 		dpi_move(r, slot, (enum dpi_list)inst->dpi_list); /* to the end of it */
-		dpi_check_stale(r, slot);
 		if (!inst->is_reading && !inst->is_stale)
 			read_ask(r, slot, NONE, READ_DPI);
+		else if (!is_regular)
+			s->dpi_failures++;
 	}
 	dpi_arm(r, scope);
+}
+
+/* Who is still in the first list was not told of: a region that is down is not asked again and again at full pace. */
+static void dpi_answered(struct reconcile *r, uint32_t slot)
+{
+	const struct instance *inst = instance_at(r, slot);
+	struct scope_state *s = inst->scope == NONE ? NULL : r->scopes[inst->scope];
+
+	if (!s || inst->dpi_list == DPI_LIST_NONE)
+		return;
+	s->dpi_failures = inst->dpi_list == DPI_LIST_FIRST ? s->dpi_failures + 1 : 0;
+	dpi_arm(r, inst->scope);
 }
 
 /* ---- follow-ups ---- */
@@ -524,6 +571,8 @@ static void precheck_fresh(struct reconcile *r, const struct request *q, const s
 		return;
 	t = target_at(r, q->target);
 	verdict = precheck_verdict(r, t, o, read_ns);
+	if (verdict == WAIT_NONE && t->wait == WAIT_DEGRADED)
+		target_clear_wait(t);
 	precheck_end(r, slot);
 	if (stand_of(r, q->target).is_ready && verdict == WAIT_NONE && pacing_may_start(r, inst->scope, &probe) &&
 	    pacing_policy_reason(r, r->policies[target_policy(r, t)]) == REASON_NONE) {
@@ -533,9 +582,9 @@ static void precheck_fresh(struct reconcile *r, const struct request *q, const s
 		return;
 	}
 	if (verdict == WAIT_DEGRADED)
-		target_wait(r, t, WAIT_DEGRADED, r->now_ns + DEGRADED_RECHECK_NS, REASON_DEGRADED);
+		target_wait(r, t, WAIT_DEGRADED, REASON_DEGRADED);
 	else if (verdict == WAIT_UNSENT)
-		target_wait(r, t, WAIT_UNSENT, r->now_ns + UNSENT_RECHECK_NS, REASON_PRECHECK);
+		target_wait(r, t, WAIT_UNSENT, REASON_PRECHECK);
 	instance_update(r, slot);
 }
 
@@ -549,9 +598,9 @@ static void precheck_failed(struct reconcile *r, const struct request *q, bool i
 	t = target_at(r, q->target);
 	precheck_end(r, q->slots[0]);
 	if (is_instance_gone)
-		target_wait(r, t, WAIT_BLOCKED, r->now_ns + BLOCKED_RECHECK_NS, REASON_INVALID_INSTANCE);
+		target_wait(r, t, WAIT_BLOCKED, REASON_INVALID_INSTANCE);
 	else
-		target_wait(r, t, WAIT_UNSENT, r->now_ns + UNSENT_RECHECK_NS, REASON_PRECHECK);
+		target_wait(r, t, WAIT_UNSENT, REASON_PRECHECK);
 	instance_update(r, q->slots[0]);
 }
 
@@ -571,6 +620,8 @@ static void answer_fresh(struct reconcile *r, const struct request *q, const str
 	}
 	if (o)
 		fleet_observe_one(r, q->slots[0], o, ev->read.read_ns);
+	if (q->purpose == READ_DPI)
+		dpi_answered(r, q->slots[0]);
 	in = q->purpose == READ_VERIFY ? intent_find(r, q->intent) : NULL;
 	if (in && o)
 		intent_verified(r, in, o);
@@ -603,149 +654,4 @@ void schedule_deinit(struct reconcile *r)
 	for (uint32_t i = 0; i < r->n_requests; i++)
 		free(r->requests[i]);
 	free(r->requests);
-	for (uint32_t i = 0; i < r->n_catalogues; i++) {
-		free(r->catalogues[i]->entries);
-		free(r->catalogues[i]);
-	}
-	free(r->catalogues);
-}
-
-/* ---- catalogues: the vendor's dates, for versions whose names do not tell (rule 7) ---- */
-
-const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type)
-{
-	for (uint32_t i = 0; i < r->n_catalogues; i++)
-		if (r->catalogues[i]->model == model && r->catalogues[i]->version_type == type)
-			return r->catalogues[i];
-	return NULL;
-}
-
-static void catalogue_ask(struct reconcile *r, uint32_t index)
-{
-	struct catalogue *c = r->catalogues[index];
-	uint32_t target = c->targets.head;
-	struct request *q;
-
-	if (c->is_asking || target == NONE)
-		return;
-	q = read_ask(r, device_at(r, target_at(r, target)->device)->instance, target, READ_CATALOGUE);
-	if (!q)
-		return;
-	q->catalogue = index;
-	c->is_asking = true;
-}
-
-void catalogue_timer(struct reconcile *r, uint32_t index)
-{
-	catalogue_ask(r, index);
-}
-
-static uint32_t catalogue_ensure(struct reconcile *r, const char *model, enum version_type type)
-{
-	uint32_t known = strings_find(&r->strings, model);
-	struct catalogue *c;
-
-	for (uint32_t i = 0; known != NONE && i < r->n_catalogues; i++)
-		if (r->catalogues[i]->model == known && r->catalogues[i]->version_type == type)
-			return i;
-	if (r->n_catalogues >= LIMIT_CATALOGUES ||
-	    !grow(r, &r->catalogues, r->n_catalogues, &r->cap_catalogues, sizeof(struct catalogue *)))
-		return NONE;
-	c = calloc(1, sizeof(*c));
-	if (!c) {
-		r->is_out_of_memory = true;
-		return NONE;
-	}
-	*c = (struct catalogue){ .model = intern(r, model), .version_type = type, .next_ask_ns = NEVER, .targets = { NONE, NONE } };
-	timer_init(&c->timer, TIMER_CATALOGUE, r->n_catalogues);
-	r->catalogues[r->n_catalogues] = c;
-	return r->n_catalogues++;
-}
-
-void catalogue_join(struct reconcile *r, uint32_t slot)
-{
-	struct target *t = target_at(r, slot);
-	const struct instance *inst = target_instance(r, t);
-	uint32_t index = catalogue_ensure(r, instance_text(inst, TEXT_MODEL), (enum version_type)t->version_type);
-
-	if (t->place_kind == PLACE_CATALOGUE && t->placed_in == index)
-		return;
-	if (t->place_kind == PLACE_CATALOGUE)
-		catalogue_leave(r, slot);
-	else if (t->place_kind == PLACE_QUEUE)
-		pacing_dequeue(r, slot);
-	if (index == NONE || inst->scope == NONE)
-		return;
-	list_append(&r->targets, &r->catalogues[index]->targets, slot, PLACE_LINK);
-	t->place_kind = PLACE_CATALOGUE;
-	t->placed_in = index;
-	if (r->catalogues[index]->next_ask_ns <= r->now_ns)
-		catalogue_ask(r, index);
-	else
-		earlier_timer(r, &r->catalogues[index]->timer, r->catalogues[index]->next_ask_ns);
-}
-
-void catalogue_leave(struct reconcile *r, uint32_t slot)
-{
-	struct target *t = target_at(r, slot);
-
-	list_remove(&r->targets, &r->catalogues[t->placed_in]->targets, slot, PLACE_LINK);
-	t->place_kind = PLACE_NOWHERE;
-}
-
-static void catalogue_put(struct reconcile *r, struct catalogue *c, uint32_t version, int64_t created_ms)
-{
-	for (uint32_t i = 0; i < c->n; i++)
-		if (c->entries[i].version == version) {
-			c->entries[i].created_ms = created_ms;
-			return;
-		}
-	if (c->n >= LIMIT_CATALOGUE_ENTRIES || !grow(r, &c->entries, c->n, &c->cap, sizeof(*c->entries)))
-		return;
-	c->entries[c->n].version = version;
-	c->entries[c->n++].created_ms = created_ms;
-}
-
-/* A version that left the catalogue keeps its date: what was ordered by it stays so. */
-static void catalogue_take(struct reconcile *r, struct catalogue *c, const struct event *ev)
-{
-	size_t n = ev->catalogue.n < LIMIT_CATALOGUE_ENTRIES ? ev->catalogue.n : LIMIT_CATALOGUE_ENTRIES;
-
-	for (size_t i = 0; i < n; i++)
-		catalogue_put(r, c, intern(r, ev->catalogue.entries[i].version), ev->catalogue.entries[i].created_ms);
-}
-
-/* All that wait for it are looked at again; a copy, because the list changes under way. */
-static void catalogue_update_targets(struct reconcile *r, const struct catalogue *c)
-{
-	uint32_t *devices = NULL, n = 0, cap = 0;
-
-	for (uint32_t slot = c->targets.head; slot != NONE; slot = target_at(r, slot)->place.next) {
-		if (!grow(r, &devices, n, &cap, sizeof(*devices)))
-			break;
-		devices[n++] = target_at(r, slot)->device;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		device_update(r, devices[i]);
-	free(devices);
-}
-
-void catalogue_answer(struct reconcile *r, uint32_t index, const struct event *ev)
-{
-	struct catalogue *c = r->catalogues[index];
-	bool is_first = !c->is_answered;
-
-	c->is_asking = false;
-	c->is_answered = true;
-	if (ev->kind == EVENT_CATALOGUE) {
-		catalogue_take(r, c, ev);
-		c->failures = 0;
-		c->next_ask_ns = r->now_ns + CATALOGUE_AGE_NS;
-	} else {
-		c->next_ask_ns = r->now_ns + backoff_ns(LIST_RETRY_NS, CATALOGUE_AGE_NS, c->failures++);
-	}
-	if (is_first || ev->kind == EVENT_CATALOGUE)
-		catalogue_update_targets(r, c);
-	if (c->targets.head != NONE)
-		set_timer(r, &c->timer, c->next_ask_ns);
 }

@@ -94,22 +94,65 @@ bool target_report(struct reconcile *r, uint32_t slot, const char *version)
 	return true;
 }
 
-void target_wait(struct reconcile *r, struct target *t, enum wait wait, int64_t until_ns, enum reason reason)
+/* ---- waits ---- */
+
+static void wait_set(struct target *t, enum wait wait, int64_t until_ns, enum reason reason)
 {
-	(void)r;
+	t->n_waits = t->wait != wait ? 0 : t->n_waits < UINT8_MAX ? (uint8_t)(t->n_waits + 1) : t->n_waits;
 	t->wait = (uint8_t)wait;
 	t->wait_ns = until_ns;
 	t->wait_reason = (uint8_t)reason;
+	t->is_wait_over = false;
+}
+
+static bool wait_is_fact(enum wait wait)
+{
+	return wait >= WAIT_OFFLINE;
+}
+
+void target_wait(const struct reconcile *r, struct target *t, enum wait wait, enum reason reason)
+{
+	static const struct {
+		int64_t first_ns, max_ns;
+	} pauses[WAIT_N] = {
+		[WAIT_UNSENT] = { 5 * NS_PER_S, 5 * NS_PER_S },
+		[WAIT_OFFLINE] = { 60 * NS_PER_S, 900 * NS_PER_S },
+		[WAIT_DEGRADED] = { 60 * NS_PER_S, 900 * NS_PER_S },
+		[WAIT_BLOCKED] = { HOUR_NS, HOUR_NS },
+	};
+
+	/* a look that brought nothing takes nothing back */
+	if (wait == WAIT_UNSENT && wait_is_fact((enum wait)t->wait)) {
+		t->wait_ns = r->now_ns + pauses[WAIT_UNSENT].first_ns;
+		t->is_wait_over = false;
+		return;
+	}
+	wait_set(t, wait, NEVER, reason);
+	t->wait_ns = r->now_ns + backoff_ns(pauses[wait].first_ns, pauses[wait].max_ns, t->n_waits);
+}
+
+void target_back_off(struct target *t, int64_t until_ns)
+{
+	wait_set(t, WAIT_BACKOFF, until_ns, REASON_BACKOFF);
+}
+
+void target_clear_wait(struct target *t)
+{
+	t->wait = WAIT_NONE;
+	t->is_wait_over = false;
 }
 
 void target_end_wait(const struct reconcile *r, struct target *t)
 {
+	/* a look that says offline itself knows better than a refusal before it, also when that is over */
+	if (t->wait == WAIT_OFFLINE && !target_is_online(r, t))
+		target_clear_wait(t);
 	if (t->wait == WAIT_NONE || r->now_ns < t->wait_ns)
 		return;
-	/* refused as offline: only a look that is newer than the refusal can tell otherwise */
-	if (t->wait == WAIT_OFFLINE && target_instance(r, t)->read_ns <= t->wait_ns - OFFLINE_RECHECK_NS)
-		return;
-	t->wait = WAIT_NONE;
+	if (wait_is_fact((enum wait)t->wait) && r->settings->is_enforcing) /* else nobody will look again */
+		t->is_wait_over = true;
+	else
+		target_clear_wait(t);
 }
 
 /* ---- what follows from where it stands ---- */
@@ -211,6 +254,17 @@ static void target_tell(struct reconcile *r, uint32_t slot)
 	a->old_reason = old_reason;
 }
 
+/* When something of it changes by time alone: its wait is over, or its DPI version is stale. */
+static int64_t target_due_ns(const struct reconcile *r, const struct target *t)
+{
+	int64_t due = t->wait != WAIT_NONE && t->wait_ns > r->now_ns ? t->wait_ns : INT64_MAX, stale;
+
+	if (t->version_type != VERSION_TYPE_DPI)
+		return due;
+	stale = schedule_dpi_stale_ns(r, device_at(r, t->device));
+	return stale > r->now_ns && stale < due ? stale : due;
+}
+
 void target_update(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
@@ -218,7 +272,7 @@ void target_update(struct reconcile *r, uint32_t slot)
 	struct stand s;
 	uint32_t desired;
 
-	if (t->is_absent && t->intent == NULL) {
+	if (target_is_hidden(r, t)) {
 		target_leave_place(r, slot);
 		target_count(r, t, NONE);
 		timers_cancel(&r->timers, &t->timer);
@@ -229,10 +283,12 @@ void target_update(struct reconcile *r, uint32_t slot)
 		order = order_of(r, t, t->reported, desired);
 	target_drift(r, t, desired, order);
 	s = stand_of(r, slot);
+	if (t->is_wait_over && s.phase != PHASE_FAILED && s.phase != PHASE_WAITING && s.phase != PHASE_UNKNOWN && !t->intent)
+		target_clear_wait(t); /* it came to where nobody tries any more */
 	target_count(r, t, is_countable(s) ? target_policy(r, t) : NONE);
 	target_find_place(r, slot, s, desired && t->reported && order == VERSION_ORDER_INCOMPARABLE && !t->intent);
 	if (!t->intent) /* else the timer is the intent's */
-		set_timer(r, &t->timer, t->wait != WAIT_NONE && t->wait_ns > r->now_ns ? t->wait_ns : INT64_MAX);
+		set_timer(r, &t->timer, target_due_ns(r, t));
 	tell_incomparable(r, slot, s);
 	target_tell(r, slot);
 }

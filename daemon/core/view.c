@@ -96,7 +96,7 @@ static const struct target *view_facts(const struct reconcile *r, uint32_t slot,
 	const struct instance *inst;
 	uint32_t pin, desired;
 
-	if (!t || t->born == 0 || t->is_absent)
+	if (!t || t->born == 0 || target_is_hidden(r, t))
 		return NULL;
 	device = device_at(r, t->device);
 	inst = instance_at(r, device->instance);

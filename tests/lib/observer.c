@@ -130,21 +130,41 @@ void observer_delivered(struct observer *o, uint64_t intent)
 
 /* ---- events ---- */
 
+/* Did the newest list or follow show that device in it? Then an intent of the device is one of the instance, too. */
+static bool holds(const struct seen_box *box, const char *serial)
+{
+	for (size_t i = 0; i < box->n_devices; i++)
+		if (strcmp(box->devices[i].serial, serial) == 0)
+			return box->devices[i].listed_ns == box->listed_ns;
+	return false;
+}
+
+static unsigned int n_holders(const struct observer *o, const char *serial)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < o->n_boxes; i++)
+		n += o->boxes[i].is_live && holds(&o->boxes[i], serial);
+	return n;
+}
+
 /* What this read says about the intents that are under way for that device. */
-static void judge_intents(struct observer *o, const struct device_observation *d, const struct event *ev)
+static void judge_intents(struct observer *o, const struct seen_box *box, const struct device_observation *d, const struct event *ev)
 {
 	for (size_t i = o->first_open; i < o->n_intents; i++) {
 		struct seen_intent *in = &o->intents[i];
 		const char *text = in->type == VERSION_TYPE_DEVICE ? d->version : d->dpi_version;
+		/* of a device in two instances, only the one that was called must be believed */
+		bool is_its_own = box == in->box || (!holds(in->box, in->serial) && n_holders(o, in->serial) < 2);
 		int version;
 
 		if (in->is_settled || !text || strcmp(in->serial, d->serial_number) != 0 || ev->read.read_ns < in->created_ns)
 			continue;
 		version = world_version_rank(text);
 		in->was_there |= version == in->to;
-		if (in->was_there && !in->there_ns)
+		if (in->was_there && is_its_own && !in->there_ns)
 			in->there_ns = ev->now_ns;
-		if (!in->was_there && !in->overdue_ns && ev->read.read_ns > in->created_ns + in->deadline_ns + 2 * FRESH_AGE)
+		if (!in->was_there && is_its_own && !in->overdue_ns && ev->read.read_ns > in->created_ns + in->deadline_ns + 2 * FRESH_AGE)
 			in->overdue_ns = ev->now_ns;
 		in->was_beyond |= version != in->to && version != in->from;
 		in->was_back |= version == in->from && d->status == STATUS_ACTIVE;
@@ -157,14 +177,14 @@ static void see_device(struct observer *o, struct seen_box *box, const struct de
 	const char *text[VERSION_TYPE_N] = {d->version, d->dpi_version};
 	struct seen_device *seen;
 
-	judge_intents(o, d, ev);
+	judge_intents(o, box, d, ev);
 	if (d->serial_number[0] == '\0')
 		return;
 	seen = observer_device(box, d->serial_number);
 	if (ev->kind != EVENT_FRESH && ev->read.read_ns > seen->listed_ns)
 		seen->listed_ns = ev->read.read_ns;
 	for (size_t t = 0; t < VERSION_TYPE_N; t++) {
-		if (!text[t] || ev->read.read_ns < seen->read_ns[t])
+		if (!text[t] || ev->read.read_ns <= seen->read_ns[t])
 			continue;
 		seen->read_ns[t] = ev->read.read_ns;
 		seen->version[t] = world_version_rank(text[t]);
@@ -203,7 +223,8 @@ static void see_reads(struct observer *o, const struct event *ev)
 		if (ev->kind != EVENT_FRESH && ev->read.read_ns > box->listed_ns)
 			box->listed_ns = ev->read.read_ns;
 		for (unsigned int k = 0; k < ob->n_devices; k++)
-			see_device(o, box, &ob->devices[k], ev);
+			if (k == 0 || strcmp(ob->devices[k].serial_number, ob->devices[0].serial_number) != 0) /* twice: the first counts */
+				see_device(o, box, &ob->devices[k], ev);
 		box->is_in_listing |= ev->kind == EVENT_LISTED;
 		box->unseen = 0;
 		if (ev->kind == EVENT_FRESH && o->asked[asked].ticket == ev->read.ticket && o->asked[asked].purpose == READ_FRESH)
@@ -564,7 +585,8 @@ static void check_outcome(struct observer *o, const struct seen_intent *in, cons
 	case INTENT_FAILED:
 		is_true = (a->reason == REASON_DEADLINE && is_late && in->is_called && in->outcome != CALL_REFUSED) ||
 			  (a->reason == REASON_UNHEALTHY && in->was_there) ||
-			  (a->reason == REASON_REJECTED && in->outcome == CALL_UNCONFIRMED && in->class == ERROR_CLASS_TERMINAL && !in->was_there);
+			  (a->reason == REASON_REJECTED && in->outcome == CALL_UNCONFIRMED && in->class == ERROR_CLASS_TERMINAL &&
+			   (!in->there_ns || observer_is_shared(o, in->serial)));
 		break;
 	case INTENT_NO_EFFECT:
 		is_true = is_late && in->is_called && in->outcome == CALL_UNCONFIRMED && in->was_back;
@@ -644,6 +666,9 @@ static void added(struct observer *o, const struct action *a, const struct event
 		world_break(o->w, "rule 14", "slot %u was added and is empty", a->instance);
 		return;
 	}
+	for (size_t i = 0; i < o->n_boxes && o->w->held_step; i++)
+		if (o->boxes[i].slot == a->instance && o->boxes[i].left_step >= o->w->held_step)
+			world_break(o->w, "rule 14", "slot %u has a new tenant while a reader holds the table", a->instance);
 	box = observer_box(o, v.scope, v.instance_id);
 	if (box->is_live || observer_box_at(o, a->instance))
 		world_break(o->w, "rule 14", "%s was added twice or into a slot in use", box->id);
@@ -677,8 +702,8 @@ static void check_left(struct observer *o, const struct event *ev)
 		bool is_busy = false;
 
 		for (size_t k = o->first_open; k < o->n_intents; k++)
-			is_busy |= !o->intents[k].is_settled && o->intents[k].box == box;
-		if (box->is_live && !is_busy && box->unseen > 2)
+			is_busy |= !o->intents[k].is_settled && (o->intents[k].box == box || holds(box, o->intents[k].serial));
+		if (box->is_live && box->scope == ev->listing.scope && !is_busy && box->unseen > 2)
 			world_break(o->w, "rule 8", "%s is still there after %u complete listings without it", box->id, box->absences);
 	}
 }

@@ -30,6 +30,19 @@ static bool is_same_reason(enum reason a, enum reason b)
 	return a == b || (is_pacing(a) && is_pacing(b));
 }
 
+/* What the newest fresh read told of a target shows until another tells otherwise: no back and forth in the log. */
+static void check_facts_stay(struct observer *o, const struct action *a, const struct target_view *was)
+{
+	const struct seen_box *box = observer_box_at(o, was->instance);
+	bool is_abnormal = false;
+
+	/* of a pair the partner's being offline is a cause, too */
+	if (box && box->n_fresh == 1)
+		is_abnormal = box->fresh_controllers[0] == HEALTH_ABNORMAL || box->fresh_vpns[0] == HEALTH_ABNORMAL;
+	if (is_abnormal && o->w->applied->is_enforcing && a->old_phase == PHASE_WAITING && a->phase == PHASE_WAITING && a->old_reason == REASON_DEGRADED && is_pacing(a->reason))
+		world_break(o->w, "phases", "target %u is told as %s, and was degraded at its last fresh read", a->target, reason_names[a->reason]);
+}
+
 void observer_told_phase(struct observer *o, const struct action *a)
 {
 	struct seen_target *t;
@@ -47,6 +60,8 @@ void observer_told_phase(struct observer *o, const struct action *a)
 	if (t->is_live && t->is_told && (a->old_phase != t->phase || !is_same_reason(a->old_reason, t->reason)))
 		world_break(o->w, "phases", "target %u moved from %s %s, but was last told as %s %s", a->target, phase_names[a->old_phase],
 			    reason_names[a->old_reason], phase_names[t->phase], reason_names[t->reason]);
+	if (t->is_live && t->is_told)
+		check_facts_stay(o, a, &t->view);
 	t->phase = a->phase;
 	t->reason = a->reason;
 	t->is_told = true;
@@ -73,9 +88,9 @@ static void check_stale(struct observer *o, const struct seen_box *box, const st
 
 	if (v->reason == REASON_STALE && !has_left && age < 3 * scope->poll_interval_ns && (!is_dpi || dpi_age < 3 * scope->dpi_poll_interval_ns))
 		break_target(o, "rule 8", v, "read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
-	/* Some late ticks on top; DPI versions are looked at when it is their turn, about once an interval. */
+	/* some late ticks on top */
 	if (v->phase > PHASE_UNKNOWN && (age > 3 * scope->poll_interval_ns + 30 * NS_PER_S ||
-					 (is_dpi && dpi_age > 5 * scope->dpi_poll_interval_ns + 30 * NS_PER_S)))
+					 (is_dpi && dpi_age > 3 * scope->dpi_poll_interval_ns + 30 * NS_PER_S)))
 		break_target(o, "rule 8", v, "not stale, read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
 }
 

@@ -469,6 +469,8 @@ static void do_store(struct world *w, const struct action *a)
 	struct job *job = world_plan(w, soon(w), JOB_STORE_DONE);
 
 	job->ev.stored.ticket = a->ticket;
+	if (w->hooks.storing)
+		w->hooks.storing(w);
 }
 
 /* What is only told needs no duty. */

@@ -464,6 +464,17 @@ void world_external_change(struct world *w, struct world_box *box, unsigned int 
 	d->external_changes++;
 }
 
+void world_hold(struct world *w, int is_held)
+{
+	if (is_held == (w->held_step > 0))
+		return;
+	w->held_step = is_held ? w->steps + 1 : 0;
+	if (is_held)
+		reconcile_hold(w->core);
+	else
+		reconcile_unhold(w->core);
+}
+
 void world_wall_jump(struct world *w, int64_t by_s)
 {
 	if (w->has_wall_jumps)

@@ -99,6 +99,7 @@ struct world;
 
 struct world_hooks {
 	void (*chaos)(struct world *w); /* runs when its time has come; plans the next one itself */
+	void (*storing)(struct world *w); /* NULL, or runs when intents are about to be stored */
 };
 
 struct world {
@@ -120,6 +121,7 @@ struct world {
 	size_t n_jobs, jobs_size;
 	uint64_t job_seq, steps, burst;
 	uint64_t trace_hash;
+	uint64_t held_step; /* since when a reader holds the table; 0: none does */
 	FILE *trace; /* every line of the trace, or NULL */
 	bool hides_reads; /* … but LIST, FOLLOW and READ */
 	char ring[64][320];
@@ -146,6 +148,7 @@ void world_apply(struct world *w);                               /* the draft be
 void world_set_account(struct world *w, uint32_t scope, bool is_usable);  /* … without a word to the core */
 void world_tell_account(struct world *w, uint32_t scope, bool is_usable);
 void world_external_change(struct world *w, struct world_box *box, unsigned int device, enum version_type type, int version);
+void world_hold(struct world *w, int is_held); /* a reader holds the table, or is done */
 void world_wall_jump(struct world *w, int64_t by_s);
 void world_plan_chaos(struct world *w, int64_t at_ns);
 void world_script(struct world *w, int64_t at_ns, void (*script)(struct world *w, int arg), int arg);

@@ -265,6 +265,21 @@ static void chaos_settings(struct world *w)
 	world_apply(w);
 }
 
+/* Between an intent and its call, in the last moment, and for some seconds: observe mode. */
+static void enforce(struct world *w, int is_enforcing)
+{
+	w->draft.is_enforcing = is_enforcing;
+	world_apply(w);
+}
+
+static void storing(struct world *w)
+{
+	if (!w->draft.is_enforcing || upto(w, 20) || w->now_ns > CHAOS_HOURS * HOUR - MINUTE)
+		return;
+	world_script(w, w->now_ns + world_between(w, 0, w->faults.latency_ns), enforce, false);
+	world_script(w, w->now_ns + 5 * NS_PER_S, enforce, true);
+}
+
 static void chaos_account(struct world *w)
 {
 	uint32_t scope = upto(w, w->draft.n_scopes);
@@ -273,6 +288,12 @@ static void chaos_account(struct world *w)
 		world_tell_account(w, scope, !w->is_usable[scope]);
 	else
 		world_set_account(w, scope, !w->is_usable[scope]);
+}
+
+static void chaos_reader(struct world *w)
+{
+	world_hold(w, true);
+	world_script(w, w->now_ns + world_between(w, MINUTE, HOUR), world_hold, false);
 }
 
 static void chaos_faults(struct world *w)
@@ -287,7 +308,7 @@ static void chaos(struct world *w)
 	static void (*const deeds[])(struct world *w) = {
 		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_come_and_go,
 		chaos_move, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
-		chaos_account, chaos_faults,
+		chaos_account, chaos_reader, chaos_faults,
 	};
 
 	if (w->now_ns > CHAOS_HOURS * HOUR)
@@ -415,7 +436,7 @@ static int history(uint64_t seed, bool has_wall_jumps, FILE *trace, struct tally
 	w.trace = trace;
 	w.has_wall_jumps = has_wall_jumps;
 	w.fresh_has_attributes = upto(&w, 2);
-	w.hooks.chaos = chaos;
+	w.hooks = (struct world_hooks){chaos, storing};
 	draw_settings(&w);
 	for (uint32_t n = upto(&w, 10); n > 0; n--)
 		draw_box(&w);
