@@ -105,7 +105,7 @@ fi
 if wanted valgrind; then
 	echo "== valgrind"
 	suite build-release-test --suite unit --logbase testlog-valgrind --timeout-multiplier 20 \
-		--wrapper 'valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --suppressions=tests/lint/valgrind.supp'
+		--wrapper "valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --suppressions=$here/tests/lint/valgrind.supp"
 fi
 if wanted lint; then
 	echo "== lint"

@@ -197,9 +197,12 @@ def test_forbidden_blocks_and_three_pause_the_account(build):
 
 
 def test_transient_refusals_are_retried_and_bounded(build):
-    _, _, calls, _, _ = refusal(build, "version_error", "retries", "failed", dict(max_in_flight=1, policy_in_flight="1"))
-    first = calls[0]["serial"]
-    assert len([r for r in calls if r["serial"] == first]) == 3
+    _, _, calls, _, metrics = refusal(build, "version_error", "retries", "failed", dict(max_in_flight=1, policy_in_flight="1"))
+    per_target = {}
+    for r in calls:
+        per_target[r["serial"]] = per_target.get(r["serial"], 0) + 1
+    failed = [dict(p)["serial_number"] for (n, p) in metrics if n == "sag_target_state" and dict(p)["reason"] == "retries"]
+    assert failed and all(per_target[s] == 3 for s in failed) and max(per_target.values()) == 3, per_target
 
 
 def test_devices_that_never_come_back_fail_by_deadline(build):
