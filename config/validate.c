@@ -213,6 +213,9 @@ static void check_account(struct validate *v, const struct raw_account *a, struc
 	out->api.timeout_ns = a->api.timeout.ns;
 	out->api.ca_file = resolve_path(v, a->api.ca_file.text);
 	out->api.proxy = a->api.proxy.text;
+	if (out->endpoint && is_loopback && a->api.proxy.text)
+		ERROR(v, &a->head, a->api.proxy.line, "%s: api.proxy would carry what is meant for loopback to another machine; remove it, or change endpoint",
+		      title.text);
 	if (v->config->settings.is_enforcing && !is_loopback)
 		ERROR(v, top, v->raw->mode.line,
 		      "mode: \"enforce\" is refused: %s has an endpoint that is not loopback. sagpin does not store its state yet and would forget running upgrades on a restart; write mode = \"observe\", or set endpoint to the simulator's address",

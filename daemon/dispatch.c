@@ -645,16 +645,33 @@ static int reply_upgrade(struct dispatch *x, struct job *job, const struct call_
 	return r;
 }
 
-/* Credentials and clock are of the account: the core pauses it, a good answer lets it go on. */
+/* An account is usable while none of its regions refuses it. */
+static bool is_account_usable(const struct dispatch *x, uint32_t account)
+{
+	for (uint32_t i = 0; i < x->d->config->settings.n_scopes; i++)
+		if (x->d->config->scope_account[i] == account && x->is_unusable[i])
+			return false;
+	return true;
+}
+
+/* Credentials and clock are of the account: the core pauses it, and good answers of all its regions let it go on. */
 static int watch_credentials(struct dispatch *x, const struct call_reply *reply)
 {
-	bool is_unusable = reply->class == ERROR_CLASS_ACCOUNT;
-	struct event ev = { .kind = EVENT_ACCOUNT, .account = { .scope = reply->scope, .is_usable = !is_unusable } };
+	uint32_t account = x->d->config->scope_account[reply->scope];
+	bool was_usable = is_account_usable(x, account), is_usable;
+	struct event ev = { .kind = EVENT_ACCOUNT, .account.scope = reply->scope };
 
-	if (is_unusable == x->is_unusable[reply->scope] || (reply->result != CALL_RESULT_OK && !is_unusable) || reply->action == API_UPDATE_SMART_ACCESS_GATEWAY_VERSION)
+	if (reply->action == API_UPDATE_SMART_ACCESS_GATEWAY_VERSION)
+		return 0; /* the core judges those itself */
+	if (reply->class == ERROR_CLASS_ACCOUNT)
+		x->is_unusable[reply->scope] = true;
+	else if (reply->result == CALL_RESULT_OK)
+		x->is_unusable[reply->scope] = false;
+	is_usable = is_account_usable(x, account);
+	if (is_usable == was_usable)
 		return 0;
-	x->is_unusable[reply->scope] = is_unusable;
-	report_credentials(x->d->report, reply->scope, !is_unusable, reply->advice);
+	ev.account.is_usable = is_usable;
+	report_credentials(x->d->report, reply->scope, is_usable, reply->advice);
 	return daemon_step(x->d, &ev);
 }
 

@@ -8,7 +8,11 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 build=$here/build-release
 once=''
-[ "${1:-}" = --once ] && once=1
+case $# in
+0) ;;
+*) [ "$*" = --once ] || { echo "usage: sh packaging/quickstart.sh [--once]" >&2; exit 2; }
+	once=1 ;;
+esac
 
 . "$here/packaging/packages.sh"
 # shellcheck disable=SC2086

@@ -9,6 +9,12 @@ set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here" || exit 1
 sections=${*:-gcc clang valgrind lint e2e}
+for section in $sections; do
+	case $section in
+	gcc | clang | valgrind | lint | e2e) ;;
+	*) echo "no section '$section'; there are: gcc clang valgrind lint e2e" >&2; exit 2 ;;
+	esac
+done
 logs=$here/build-logs
 passed=0 failed=0 skipped=0
 mkdir -p "$logs"
@@ -40,6 +46,7 @@ check() {
 suite() {
 	dir=$1
 	shift
+	rm -f "$dir"/meson-logs/testlog*.json # what an earlier run left must not be counted
 	meson test -C "$dir" --no-rebuild --print-errorlogs "$@" >"$logs/suite.log" 2>&1
 	counts=$(python3 - "$dir" "$logs/suite.log" <<'PY'
 import json, glob, os, sys

@@ -26,7 +26,7 @@ uint32_t pacing_limit(const struct reconcile *r, const struct policy_state *p)
 	if (!limit->is_share)
 		return limit->count;
 	share = limit->share * (double)p->managed;
-	return share < 1.0 ? 1 : (uint32_t)share;
+	return share < 1.0 ? 1 : (uint32_t)(share + 1e-9); /* 0.29 * 100 is a little below 29 */
 }
 
 uint32_t pacing_starts(const struct reconcile *r, const struct policy_state *p)

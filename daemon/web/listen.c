@@ -95,7 +95,7 @@ static void share_port(int fd, struct addrinfo *rest)
 	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
 		return;
 	for (; rest; rest = rest->ai_next)
-		*port_of(rest->ai_addr) = *port_of((struct sockaddr *)&sa);
+		*port_of(rest->ai_addr) = *port_of((struct sockaddr *)&sa); // NOLINT(clang-analyzer-core.uninitialized.Assign): set above
 }
 
 /* A machine may lack one of the two families; that is an error only when it was asked for by its address. */

@@ -125,6 +125,8 @@ static const struct {
 	ERROR_AT(API("endpoint = \"http://sag.example/\";"), "t.cfg:2: accounts[0] (\"prod\"): endpoint http://sag.example/ would send signed requests in the clear"),
 	ERROR_AT(API("endpoint = \"https://u:hunter2@sag.example/\";"), "t.cfg:2: accounts[0] (\"prod\"): endpoint holds a user or password"),
 	ERROR_AT(API("api: { proxy = \"http://u:hunter2@p:3128\"; };"), "t.cfg:2: accounts[0] (\"prod\"): api.proxy holds a user or password"),
+	ERROR_AT(API("endpoint = \"http://127.0.0.1:8080/\"; api: { proxy = \"http://p:3128\"; };"),
+		 "t.cfg:2: accounts[0] (\"prod\"): api.proxy would carry what is meant for loopback to another machine"),
 	ERROR_AT("mode = \"enforce\";\n" API("endpoint = \"nowhere\";"), "t.cfg:3: accounts[0] (\"prod\"): endpoint does not begin with"),
 	ERROR_AT("mode = \"enforce\";\n" API("endpoint = 5;"), "t.cfg:3: accounts[0].endpoint: the value cannot be used here"),
 	ERROR_AT(API("signature = \"v4\";"), "t.cfg:2: accounts[0].signature: \"v4\" cannot be used here; write one of \"v3\", \"v2\""),
@@ -309,6 +311,15 @@ static void test_defaults(void **state)
 	config_free(c);
 }
 
+static void test_proxy(void **state)
+{
+	struct config *c = load(API("api: { proxy = \"http://p:3128\"; };"));
+
+	(void)state;
+	assert_string_equal(c->accounts[0].api.proxy, "http://p:3128");
+	assert_null(config_free(c));
+}
+
 static void test_values(void **state)
 {
 	struct config *c = load(
@@ -316,7 +327,7 @@ static void test_values(void **state)
 		"accounts = (\n"
 		" { name = \"a\"; credentials: { source = \"file\"; path = \"k.ini\"; profile = \"lab\"; }; regions = [ \"r1\", \"r2\" ];\n"
 		"   endpoint = \"http://LOCALHOST:8080\"; signature = \"v2\"; poll_interval = \"1m30s\"; dpi_poll_interval = \"2h\";\n"
-		"   api: { calls_per_second = \"2.5\"; burst = 3; concurrency = 4; timeout = \"5s\"; ca_file = \"/ca\"; proxy = \"http://p:3128\"; }; },\n"
+		"   api: { calls_per_second = \"2.5\"; burst = 3; concurrency = 4; timeout = \"5s\"; ca_file = \"/ca\"; }; },\n"
 		" { name = \"b\"; credentials: { source = \"env\"; }; regions = [ \"r1\" ]; endpoint = \"https://[::1]:443/\"; } );\n"
 		"policies = ( { name = \"p\"; windows = [ \"always\" ]; },\n"
 		" { name = \"q\"; windows = [ \"always\" ]; max_in_flight = \"5%\"; max_starts_per_hour = 9; deadline = \"1h\";\n"
@@ -333,7 +344,6 @@ static void test_values(void **state)
 	assert_string_equal(c->accounts[0].credentials.profile, "lab");
 	assert_int_equal(c->accounts[0].signature, SIGN_V2);
 	assert_string_equal(c->accounts[0].api.ca_file, "/ca");
-	assert_string_equal(c->accounts[0].api.proxy, "http://p:3128");
 	assert_true(c->accounts[0].api.calls_per_second == 2.5 && c->accounts[0].api.burst == 3 && c->accounts[0].api.concurrency == 4);
 	assert_int_equal(c->accounts[0].api.timeout_ns, 5 * NS_PER_S);
 	assert_int_equal(s->n_scopes, 3);
@@ -531,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_proxy),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_longest_list),
