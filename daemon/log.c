@@ -10,6 +10,8 @@
 #include "core/utf8.h"
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,13 +184,21 @@ size_t log_format_line(enum log_format format, int64_t wall_ns, enum log_level l
 	return l.len;
 }
 
-/* Returns how many bytes went out before the descriptor took no more. */
+/* The descriptor is often not ours alone, so it stays blocking: it is asked before each write instead. */
+static bool takes_more(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+/* Returns how many bytes went out before the descriptor took no more. A pipe that takes any takes PIPE_BUF. */
 static size_t write_all(int fd, const char *buf, size_t n)
 {
 	size_t done = 0;
 
-	while (done < n) {
-		ssize_t w = write(fd, buf + done, n - done);
+	while (done < n && takes_more(fd)) {
+		ssize_t w = write(fd, buf + done, n - done < PIPE_BUF ? n - done : PIPE_BUF);
 
 		if (w < 0 && errno == EINTR)
 			continue;

@@ -268,6 +268,21 @@ static int wait_ms(const struct daemon *d)
 	return web >= 0 && web < ms ? web : ms;
 }
 
+/* Takes one signal, if one came; true when it ends the daemon. */
+static bool is_told_to_stop(int signal_fd)
+{
+	struct signalfd_siginfo signal;
+
+	if (read(signal_fd, &signal, sizeof(signal)) != sizeof(signal))
+		return false;
+	if (signal.ssi_signo == SIGHUP) {
+		log_line(LOG_LEVEL_WARN, "the configuration is not read again while running; restart to take a new one", { "signal", "SIGHUP" });
+		return false;
+	}
+	log_line(LOG_LEVEL_INFO, "stopping", { "signal", signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT" });
+	return true;
+}
+
 static int loop(struct daemon *d, int signal_fd)
 {
 	struct curl_waitfd fds[WEB_FDS_MAX + 1] = { { .fd = signal_fd, .events = CURL_WAIT_POLLIN } };
@@ -278,13 +293,10 @@ static int loop(struct daemon *d, int signal_fd)
 	for (size_t i = 0; i < n; i++)
 		fds[i + 1] = (struct curl_waitfd){ .fd = web_fd[i], .events = CURL_WAIT_POLLIN };
 	while (r >= 0) {
-		struct signalfd_siginfo signal;
 		int64_t woke = read_clock(CLOCK_BOOTTIME);
 
-		if (read(signal_fd, &signal, sizeof(signal)) == sizeof(signal)) {
-			log_line(LOG_LEVEL_INFO, "stopping", { "signal", signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT" });
+		if (is_told_to_stop(signal_fd))
 			return 0;
-		}
 		r = turn(d);
 		report_turn(d->report, read_clock(CLOCK_BOOTTIME) - woke);
 		if (r >= 0)
@@ -302,6 +314,7 @@ static int open_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP); /* from habit, to reload: it must not end upgrades that only this process knows of */
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) /* before the first thread exists */
 		return -errno;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

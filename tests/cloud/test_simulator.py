@@ -803,6 +803,12 @@ class Flow(unittest.TestCase):
             sim.instance(identity, remove=True)
             self.assertEqual(sim.pages()[1], 2)
 
+    def test_control_takes_what_curl_calls_a_form(self):
+        with Simulator("--instances", "3") as sim:
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            status, text, _ = sim.send("POST", "/_sim/faults", form, json.dumps({"stuck": "10%"}))
+            self.assertEqual((status, text), (200, b'{"done":true}'))
+
     def test_state(self):
         with Simulator("--instances", "40") as sim:
             sim.call(LIST)

@@ -179,6 +179,18 @@ def test_sigterm_while_the_cloud_is_silent(build):
         assert re.search(r'unsettled.*upgrades=3$', daemon.text().strip()), daemon.text()[-500:]
 
 
+def test_sighup_ends_nothing(build):
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, instances=20)
+        processes.append(simulator)
+        daemon = Daemon(build, work, config(simulator.endpoint, mode="observe"))
+        processes.append(daemon)
+        daemon.child.send_signal(signal.SIGHUP)
+        wait_for("a word about SIGHUP", lambda: "signal=SIGHUP" in daemon.text() or not daemon.is_running(), 10)
+        assert daemon.is_running() and daemon.get("/-/healthy")[0] == 200
+        assert daemon.stop() == 0
+
+
 def test_sigterm_in_peace(build):
     with world(build) as (work, processes):
         simulator = Simulator(build, work, instances=5)

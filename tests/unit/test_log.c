@@ -160,15 +160,16 @@ static void test_write(void **state)
 }
 
 /* A full descriptor costs lines, not time; the line after a torn one begins on a line of its own. */
-static void test_full_descriptor(void **state)
+static void full_descriptor(bool is_blocking)
 {
 	int fds[2];
 	char buf[32768], big[LOG_LINE_MAX], filler[12288];
 	uint64_t lost = log_dropped(), written = log_count(LOG_LEVEL_INFO);
 	size_t n;
 
-	(void)state;
 	make_pipe(fds);
+	if (is_blocking)
+		assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
 	memset(filler, '\n', sizeof(filler));
 	memset(big, 'x', sizeof(big));
 	big[sizeof(big) - 1] = '\0';
@@ -190,6 +191,21 @@ static void test_full_descriptor(void **state)
 	close(fds[1]);
 }
 
+static void test_full_descriptor(void **state)
+{
+	(void)state;
+	full_descriptor(false);
+}
+
+/* stderr is a pipe that somebody stopped reading, and not ours to make non-blocking. */
+static void test_full_blocking_descriptor(void **state)
+{
+	(void)state;
+	alarm(30);
+	full_descriptor(true);
+	alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_line_limit),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_full_descriptor),
+		cmocka_unit_test(test_full_blocking_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
