@@ -376,8 +376,9 @@ void report_reply(struct report *x, const struct call_reply *reply)
 {
 	bool is_failed = reply->result != CALL_RESULT_OK;
 
+	series_add(x->scopes[reply->scope].errors[reply->action][ERROR_CLASS_THROTTLED], reply->n_throttled);
 	if (reply->sent_ns) {
-		series_add(x->scopes[reply->scope].requests[reply->action], 1);
+		series_add(x->scopes[reply->scope].requests[reply->action], 1 + reply->n_throttled);
 		series_observe(x->request_duration[reply->action], (double)(reply->done_ns - reply->sent_ns) / NS_PER_S);
 	}
 	if (is_failed && reply->class != ERROR_CLASS_NONE)

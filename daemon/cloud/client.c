@@ -43,7 +43,7 @@ struct job {
 	int64_t not_after_ns, sent_ns;
 	uint64_t tag;
 	void *userdata;
-	unsigned int throttled, nonce_retries;
+	unsigned int n_put_back, nonce_retries; /* times that it was throttled and queued again */
 	size_t n_params;
 	struct sign_param params[];
 };
@@ -121,6 +121,7 @@ static void answer(struct client *c, struct job *job, const struct outcome *o)
 		.http_status = o->http_status,
 		.sent_ns = job->sent_ns,
 		.done_ns = c->now_ns,
+		.n_throttled = job->n_put_back,
 		.advice = o->advice.text,
 	};
 	c->on_reply(c->ctx, &reply);
@@ -436,7 +437,7 @@ static bool goes_again(struct job *job, const struct outcome *o)
 	if (is_upgrade(job) || o->result != CALL_RESULT_ERROR)
 		return false;
 	if (o->class == ERROR_CLASS_THROTTLED)
-		return job->throttled++ < THROTTLED_READS_MAX;
+		return job->n_put_back < THROTTLED_READS_MAX && ++job->n_put_back;
 	return strcmp(smartag_reply_envelope(o->reply)->code, "SignatureNonceUsed") == 0 &&
 	       job->nonce_retries++ < NONCE_RETRIES_MAX;
 }

@@ -68,6 +68,7 @@ struct call_reply {
 	struct api_reply *reply; /* parsed body when OK; NULL else */
 	long http_status;        /* 0 without an answer */
 	int64_t sent_ns, done_ns;
+	unsigned int n_throttled; /* how many times this read was throttled and put back before */
 	const char *advice;      /* what went wrong and the next step, one line for the log; "" when OK. Never a secret */
 };
 typedef void (*client_reply_fn)(void *ctx, const struct call_reply *reply);

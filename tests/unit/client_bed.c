@@ -67,7 +67,8 @@ void on_reply(void *ctx, const struct call_reply *r)
 	struct answer *a = &b->answers[b->n_answers++];
 	*a = (struct answer){ .result = r->result, .class = r->class, .tag = r->tag, .is_code_known = r->code != NULL,
 			      .has_reply = r->reply != NULL, .http_status = r->http_status, .sent_ns = r->sent_ns,
-			      .done_ns = r->done_ns };
+			      .done_ns = r->done_ns,
+			      .n_throttled = r->n_throttled };
 	snprintf(a->code, sizeof(a->code), "%s", r->envelope->code);
 	snprintf(a->advice, sizeof(a->advice), "%s", r->advice);
 	if (b->calls_again && r->tag < 20)

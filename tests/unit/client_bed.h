@@ -20,6 +20,7 @@ struct answer {
 	bool is_code_known, has_reply;
 	long http_status;
 	int64_t sent_ns, done_ns;
+	unsigned int n_throttled;
 	char advice[512];
 };
 

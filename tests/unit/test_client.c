@@ -143,6 +143,7 @@ static void test_throttling(void **state)
 	read_call(0); /* put back, the caller never knows */
 	run_until(1);
 	assert_int_equal(bed.answers[0].result, CALL_RESULT_OK);
+	assert_int_equal(bed.answers[0].n_throttled, 2);
 	assert_int_equal(server_requests(&bed.server), 3);
 	assert_true(client_rate(bed.client, 0, now_ns()) < 10000);
 	upgrade_call(1); /* told at once */
@@ -152,6 +153,7 @@ static void test_throttling(void **state)
 	read_call(2); /* bounded */
 	run_until(3);
 	assert_int_equal(bed.answers[2].class, ERROR_CLASS_THROTTLED);
+	assert_int_equal(bed.answers[2].n_throttled, 5);
 	assert_int_equal(server_requests(&bed.server), 4 + 1 + 5);
 	close_bed();
 }
