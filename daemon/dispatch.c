@@ -318,13 +318,13 @@ static int start_job(struct dispatch *x, const struct action *a, enum job_kind k
 		r = upgrade_call(x, job, a);
 		break;
 	}
+	if (r == -ENOMEM)
+		return r; /* fatal; calls that were queued before still point to the job */
 	if (r < 0) {
-		int error = r == -ENOMEM ? r : answer_unqueued(x, job);
-
+		r = answer_unqueued(x, job);
 		job_free(job);
-		return error;
 	}
-	return 0;
+	return r;
 }
 
 int dispatch_plan(struct dispatch *x, const struct plan *plan)

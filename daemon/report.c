@@ -52,7 +52,7 @@ struct report {
 	struct series *request_duration[API_ACTION_N];
 	struct series **credentials_valid; /* of each account */
 	struct series *upgrade_duration, *steps, *step_duration, *stall, *heartbeat, *in_flight;
-	struct series *messages[LOG_LEVEL_N];
+	struct series *messages[LOG_LEVEL_N], *dropped;
 };
 
 static const struct settings *settings_of(const struct report *x)
@@ -147,6 +147,7 @@ static void make_daemon(struct report *x)
 	x->stall = make_plain(x, METRIC_LOOP_STALL);
 	x->heartbeat = make_plain(x, METRIC_HEARTBEAT);
 	x->in_flight = make_plain(x, METRIC_API_IN_FLIGHT);
+	x->dropped = make_plain(x, METRIC_LOG_MESSAGES_DROPPED);
 	for (int i = 0; i < LOG_LEVEL_N; i++)
 		x->messages[i] = MAKE(x, METRIC_LOG_MESSAGES, log_level_names[i]);
 	for (int i = 0; i < API_ACTION_N; i++)
@@ -440,6 +441,7 @@ void report_refresh(struct report *x)
 	series_set(x->in_flight, client_in_flight(x->d->client));
 	for (int i = 0; i < LOG_LEVEL_N; i++)
 		series_set(x->messages[i], (double)log_count((enum log_level)i));
+	series_set(x->dropped, (double)log_dropped());
 }
 
 void report_stop(struct report *x)

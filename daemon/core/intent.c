@@ -384,11 +384,28 @@ static void intent_arm(struct reconcile *r, struct intent *in)
 	set_timer(r, &target_at(r, in->target)->timer, due > r->now_ns ? due : INT64_MAX);
 }
 
+static int64_t verify_limit_ns(const struct intent *in)
+{
+	return in->seen_ns + in->soak_ns + in->deadline_length_ns;
+}
+
+static bool has_left(const struct reconcile *r, const struct target *t)
+{
+	const struct instance *inst = target_instance(r, t);
+
+	return device_at(r, t->device)->claims == NONE || inst->scope == NONE || inst->absences >= ABSENCES_TO_LEAVE;
+}
+
+/* What was read after the limit ends it: neither the cloud's silence nor our own sleep says that a device is ill. */
 static void intent_check_soak(struct reconcile *r, struct intent *in, bool is_there)
 {
 	const struct target *t = target_at(r, in->target);
 
-	if (r->now_ns >= in->seen_ns + in->soak_ns + in->deadline_length_ns) {
+	if (r->now_ns >= verify_limit_ns(in) && has_left(r, t)) {
+		intent_settle(r, in, INTENT_GONE, REASON_NONE);
+		return;
+	}
+	if (target_read_ns(r, t) > verify_limit_ns(in) && (!is_there || !target_is_online(r, t))) {
 		intent_fail(r, in, REASON_UNHEALTHY);
 		return;
 	}
@@ -406,9 +423,8 @@ static void intent_check_soak(struct reconcile *r, struct intent *in, bool is_th
 static void intent_check_deadline(struct reconcile *r, struct intent *in)
 {
 	const struct target *t = target_at(r, in->target);
-	const struct instance *inst = target_instance(r, t);
 
-	if (device_at(r, t->device)->claims == NONE || inst->scope == NONE || inst->absences >= ABSENCES_TO_LEAVE)
+	if (has_left(r, t))
 		intent_settle(r, in, INTENT_GONE, REASON_NONE);
 	else if (target_read_ns(r, t) <= in->deadline_ns)
 		intent_arm(r, in);
@@ -490,6 +506,8 @@ void intent_verified(struct reconcile *r, struct intent *in, const struct observ
 
 	if (is_soaked && intent_fact(r, in, &order) && order == VERSION_ORDER_SAME && is_healthy(in, o))
 		intent_settle(r, in, INTENT_VERIFIED, REASON_NONE);
+	else if (in->is_seen && target_read_ns(r, target_at(r, in->target)) > verify_limit_ns(in))
+		intent_fail(r, in, REASON_UNHEALTHY);
 	else
 		intent_verify_failed(r, in);
 }

@@ -166,6 +166,8 @@ static void judge_intents(struct observer *o, const struct seen_box *box, const 
 			in->there_ns = ev->now_ns;
 		if (!in->was_there && is_its_own && !in->overdue_ns && ev->read.read_ns > in->created_ns + in->deadline_ns + 2 * FRESH_AGE)
 			in->overdue_ns = ev->now_ns;
+		if (in->there_ns && !in->late_ns && ev->read.read_ns > in->there_ns + in->deadline_ns + in->soak_ns)
+			in->late_ns = ev->now_ns;
 		in->was_beyond |= version != in->to && version != in->from;
 		in->was_back |= version == in->from && d->status == STATUS_ACTIVE;
 		in->was_healthy |= version == in->to && d->status == STATUS_ACTIVE && d->controller == HEALTH_NORMAL;
@@ -646,7 +648,7 @@ static void check_lifetimes(struct observer *o)
 
 		if (!in->is_settled && in->overdue_ns && o->w->now_ns > in->overdue_ns + SLACK)
 			break_intent(o, "rule 4", in, "unsettled, and seen after its deadline %lld s ago", (long long)((o->w->now_ns - in->overdue_ns) / NS_PER_S));
-		if (!in->is_settled && in->there_ns && o->w->now_ns > in->there_ns + in->deadline_ns + in->soak_ns + SLACK)
+		if (!in->is_settled && in->late_ns && o->w->now_ns > in->late_ns + in->deadline_ns + in->soak_ns + SLACK)
 			break_intent(o, "rule 4", in, "verifying since %lld s", (long long)((o->w->now_ns - in->there_ns) / NS_PER_S));
 		if (in->store == 0 && !in->is_settled)
 			break_intent(o, "rule 2", in, "created without a STORE");

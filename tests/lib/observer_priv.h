@@ -46,6 +46,7 @@ struct seen_intent {
 	enum version_type type;
 	int from, to;
 	int64_t created_ns, sent_ns, deadline_ns, soak_ns;
+	int64_t late_ns; /* when something was first seen of it after soak and deadline of verifying */
 	int64_t there_ns, overdue_ns; /* when the new version was first seen; when it was first seen without it after the deadline */
 	uint64_t attempts, failures; /* of the target before it */
 	bool is_stored, is_delivered, is_settled, is_withdrawn;
