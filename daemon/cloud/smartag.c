@@ -304,7 +304,7 @@ static void read_entry(struct reader *rd, const cJSON *object, struct observatio
 	read_status(rd, object, o);
 	read_serials(rd, object, &serials);
 	o->n_devices = is_software(o->model) ? 0 : serials.n ? serials.n : 1;
-	for (unsigned int i = 0; i < o->n_devices; i++) {
+	for (unsigned int i = 0; i < o->n_devices && i < LIMIT_DEVICES; i++) {
 		o->devices[i] = (struct device_observation){
 			.serial_number = i < serials.n ? serials.of[i] : "",
 			.version = reader_word(rd, object, versions[i], LIMIT_VERSION),
