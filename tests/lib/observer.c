@@ -586,7 +586,7 @@ static void check_outcome(struct observer *o, const struct seen_intent *in, cons
 		break;
 	case INTENT_FAILED:
 		is_true = (a->reason == REASON_DEADLINE && is_late && in->is_called && in->outcome != CALL_REFUSED) ||
-			  (a->reason == REASON_UNHEALTHY && in->was_there) ||
+			  (a->reason == REASON_UNHEALTHY && in->was_there && (in->late_ns || observer_is_shared(o, in->serial))) ||
 			  (a->reason == REASON_REJECTED && in->outcome == CALL_UNCONFIRMED && in->class == ERROR_CLASS_TERMINAL &&
 			   (!in->there_ns || observer_is_shared(o, in->serial)));
 		break;
