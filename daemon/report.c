@@ -324,6 +324,11 @@ static void report_action(struct report *x, const struct action *a, const char *
 	case ACTION_FOLLOW:
 	case ACTION_READ:
 	case ACTION_STORE:
+	case ACTION_GATE:
+	case ACTION_SET_AUTO_UPGRADE:
+	case ACTION_TELL_ACT:
+	case ACTION_TELL_ROLLOUT:
+	case ACTION_TELL_APPROVAL:
 	case ACTION_KIND_N:
 		break;
 	}

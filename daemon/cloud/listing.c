@@ -30,7 +30,7 @@ struct device_record {
 };
 
 /* The strings stand behind each other in the order of collect(), each with its terminator; the id is the first. */
-struct record {
+struct entry {
 	uint32_t text;
 	uint8_t status, n_devices;
 	bool has_attributes, is_status_known;
@@ -40,7 +40,7 @@ struct record {
 struct block {
 	int64_t read_ns;
 	uint32_t n;
-	struct record records[]; /* n of them, then the text */
+	struct entry records[]; /* n of them, then the text */
 };
 
 struct listing {
@@ -124,9 +124,9 @@ static size_t collect(const struct observation *o, const char *ret_strings[STRIN
 	return n;
 }
 
-static struct record pack(const struct observation *o, uint32_t text)
+static struct entry pack(const struct observation *o, uint32_t text)
 {
-	struct record record = {
+	struct entry record = {
 		.text = text,
 		.status = (uint8_t)o->status,
 		.n_devices = (uint8_t)o->n_devices,
@@ -158,7 +158,7 @@ static const char *walk(const char **text)
 
 static void unpack(const struct block *b, uint32_t index, struct observation *ret_observation)
 {
-	const struct record *record = &b->records[index];
+	const struct entry *record = &b->records[index];
 	const char *text = block_text(b) + record->text;
 	struct observation *o = ret_observation;
 

@@ -1,6 +1,8 @@
 /* The tables of names: what label values, log fields and JSON say. */
 #include "model.h"
 
+#include "reconcile.h"
+
 const char *const version_type_names[VERSION_TYPE_N] = {
 	[VERSION_TYPE_DEVICE] = "Device",
 	[VERSION_TYPE_DPI] = "Dpi",
@@ -95,3 +97,26 @@ enum phase reason_phase(enum reason reason)
 		return PHASE_UNKNOWN;
 	return reason <= REASON_RETRIES ? PHASE_FAILED : PHASE_WAITING;
 }
+
+const char *const halt_cause_names[HALT_N] = {
+	[HALT_NONE] = "none", [HALT_FAILURES] = "failures", [HALT_PERCENT] = "percent", [HALT_BY_REASON] = "by_reason", [HALT_WAVE] = "wave",
+};
+const char *const tally_names[TALLY_KIND_N] = {
+	[TALLY_STARTED] = "started", [TALLY_SUCCEEDED] = "succeeded", [TALLY_FAILED] = "failed", [TALLY_EXTERNAL_CHANGE] = "external_change",
+};
+const char *const act_names[ACT_N] = {
+	[ACT_PAUSE] = "pause", [ACT_RESUME] = "resume", [ACT_APPROVE] = "approve", [ACT_HOLD] = "hold",
+	[ACT_RELEASE] = "release", [ACT_RETRY] = "retry", [ACT_UPGRADE_NOW] = "upgrade-now",
+};
+const char *const act_outcome_names[ACT_OUTCOME_N] = {
+	[ACT_DONE] = "done", [ACT_ALREADY] = "already", [ACT_NOT_FOUND] = "not_found", [ACT_INCOMPLETE] = "incomplete",
+	[ACT_TOO_MANY] = "too_many", [ACT_HELD_BY_CONFIG] = "held_by_config",
+};
+const char *const rollout_change_names[ROLLOUT_CHANGE_N] = {
+	[ROLLOUT_BEGAN] = "began", [ROLLOUT_WAVE_PASSED] = "wave_passed", [ROLLOUT_HALTED] = "halted", [ROLLOUT_RESUMED] = "resumed",
+	[ROLLOUT_COMPLETED] = "completed", [ROLLOUT_REOPENED] = "reopened", [ROLLOUT_ENDED] = "ended",
+};
+const char *const rollout_state_names[ROLLOUT_STATE_N] = {
+	[ROLLOUT_STATE_RUNNING] = "running", [ROLLOUT_STATE_APPROVAL] = "approval", [ROLLOUT_STATE_PAUSED] = "paused",
+	[ROLLOUT_STATE_HALTED] = "halted", [ROLLOUT_STATE_COMPLETE] = "complete",
+};

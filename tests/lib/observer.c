@@ -307,6 +307,13 @@ void observer_event(struct observer *o, const struct event *ev)
 	case EVENT_READ_FAILED:
 	case EVENT_CATALOGUE:
 	case EVENT_STORE_FAILED:
+	case EVENT_RESTORED:
+	case EVENT_RESTORE_ENDED:
+	case EVENT_CALENDAR:
+	case EVENT_GATE:
+	case EVENT_ACT:
+	case EVENT_AUTO_UPGRADE:
+	case EVENT_AUTO_UPGRADE_SET:
 	case EVENT_N:
 		break;
 	}

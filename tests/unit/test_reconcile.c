@@ -23,8 +23,8 @@
 /* ---- settings ---- */
 
 static const struct scope scopes[] = {
-	{ "prod", "cn", 60 * NS_PER_S, 3600 * NS_PER_S, 10.0 },
-	{ "prod", "eu", 60 * NS_PER_S, 3600 * NS_PER_S, 10.0 },
+	{ .account = "prod", .region_id = "cn", .poll_interval_ns = 60 * NS_PER_S, .dpi_poll_interval_ns = 3600 * NS_PER_S, .calls_per_second = 10.0 },
+	{ .account = "prod", .region_id = "eu", .poll_interval_ns = 60 * NS_PER_S, .dpi_poll_interval_ns = 3600 * NS_PER_S, .calls_per_second = 10.0 },
 };
 
 #define POLICY(limit_, starts_, attempts_, soak_)                                                                              \
