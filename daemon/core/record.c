@@ -19,12 +19,13 @@ static const struct record_column intent_numbers[REC_INTENT_NUMBERS] = {
 	TIME("accepted"), TIME("seen"),
 };
 
-static const char *const target_texts[REC_TARGET_TEXTS] = { "serial_number", "approved", "held_by", "held_why", "urgent" };
+static const char *const target_texts[REC_TARGET_TEXTS] = { "serial_number", "approved", "held_by", "held_why", "urgent",
+							     "ended_policy", "ended_version" };
 static const struct record_column target_numbers[REC_TARGET_NUMBERS] = {
 	TYPE_COLUMN, NUMBER("first_seen_s"), NUMBER("drift_since_s"), NUMBER("left_s"), TIME("approved_at"), NUMBER("held_since_s"),
 	NUMBER("attempts"), NUMBER("failures"), NUMBER("last_success_s"), NUMBER("last_failure_s"), NUMBER("wait"),
 	NAMES("wait_reason", reason_names, REASON_N), NUMBER("n_waits"), TIME("wait_until"), TIME("changed_1"), TIME("changed_2"),
-	TIME("changed_3"),
+	TIME("changed_3"), NUMBER("ended_epoch"), NAMES("ended_reason", reason_names, REASON_N),
 };
 
 static const char *const attempts_texts[REC_ATTEMPTS_TEXTS] = { "serial_number", "version" };
@@ -35,12 +36,8 @@ static const struct record_column attempts_numbers[REC_ATTEMPTS_NUMBERS] = {
 static const char *const rollout_texts[REC_ROLLOUT_TEXTS] = { "policy", "version" };
 static const struct record_column rollout_numbers[REC_ROLLOUT_NUMBERS] = {
 	TYPE_COLUMN, NUMBER("wave"), NUMBER("epoch"), NAMES("halt_cause", halt_cause_names, HALT_N), NAMES("halt_reason", reason_names, REASON_N),
-	NUMBER("halted_s"), NUMBER("first_seen_s"), NUMBER("last_progress_s"), TIME("soak_start"), NUMBER("approved_wave"),
-};
-
-static const char *const outcome_texts[REC_OUTCOME_TEXTS] = { "policy", "version", "serial_number" };
-static const struct record_column outcome_numbers[REC_OUTCOME_NUMBERS] = {
-	TYPE_COLUMN, NUMBER("epoch"), NAMES("reason", reason_names, REASON_N),
+	NUMBER("halted_s"), NUMBER("first_seen_s"), NUMBER("last_progress_s"), TIME("soak_start"), NUMBER("ended"), NUMBER("failed"),
+	NUMBER("failed_deadline"), NUMBER("failed_unhealthy"), NUMBER("failed_rejected"), NUMBER("approved_wave"),
 };
 
 static const char *const start_texts[REC_START_TEXTS] = { "policy" };
@@ -75,7 +72,6 @@ const struct record_format record_formats[RECORD_KIND_N] = {
 	[RECORD_TARGET] = FORMAT("target", target_texts, 1, target_numbers, 1),
 	[RECORD_ATTEMPTS] = FORMAT("attempts", attempts_texts, 2, attempts_numbers, 1),
 	[RECORD_ROLLOUT] = FORMAT("rollout", rollout_texts, 2, rollout_numbers, 1),
-	[RECORD_OUTCOME] = FORMAT("outcome", outcome_texts, 3, outcome_numbers, 1),
 	[RECORD_START] = FORMAT("start", start_texts, 0, start_numbers, 1),
 	[RECORD_PAUSE] = FORMAT("pause", pause_texts, 2, pause_numbers, 1),
 	[RECORD_SCOPE] = FORMAT("scope", scope_texts, 2, scope_numbers, 0),

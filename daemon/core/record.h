@@ -3,7 +3,7 @@
  *
  * A record is a row of texts and numbers under a key; one table says what each kind holds. So the store knows no
  * more of the core than this header, and another store can take the place of the first. All records of one
- * ACTION_STORE are made durable together or not at all (rule 2). Pure.
+ * ACTION_STORE are made durable together or not at all (rule 2). They are given back in the order of the kinds. Pure.
  *
  * Times marked as such are on the boot-time clock of whoever holds the record; the store keeps with each record when
  * it was written (boot id, boot time, wall time) and moves its times by record_shift() when it gives it back
@@ -14,17 +14,16 @@
 #include "model.h"
 
 enum record_kind {
-	RECORD_INTENT,    /* one unsettled intent */
 	RECORD_TARGET,    /* what is known of one target for good */
 	RECORD_ATTEMPTS,  /* what was tried on one target for one version */
 	RECORD_ROLLOUT,   /* progress, failures and halt of one rollout */
-	RECORD_OUTCOME,   /* one target's end in one rollout since its last resume: counts for halts */
 	RECORD_START,     /* one start of the last hour */
 	RECORD_PAUSE,     /* everything, a policy or a rollout is paused */
 	RECORD_SCOPE,     /* a scope that is settled (rule 11) */
 	RECORD_CATALOGUE, /* one version of the catalogue of a model; "" stands for the read itself */
 	RECORD_TALLY,     /* one counter */
 	RECORD_AUTO_UPGRADE, /* the cloud's own policy as it was before it was set to manual */
+	RECORD_INTENT,    /* one unsettled intent */
 	RECORD_KIND_N,
 };
 
@@ -50,12 +49,14 @@ enum {
 	REC_TARGET_TEXT_SERIAL, REC_TARGET_TEXT_APPROVED, /* the desired version that was approved last, "" for none */
 	REC_TARGET_TEXT_HELD_BY, REC_TARGET_TEXT_HELD_WHY, /* HELD_BY "": not held by an operator */
 	REC_TARGET_TEXT_URGENT,                        /* upgrade-now to this desired version, "" for none */
+	REC_TARGET_TEXT_ENDED_POLICY, REC_TARGET_TEXT_ENDED_VERSION, /* the rollout that it ended in last: counts for halts once */
 	REC_TARGET_TEXTS,
 	REC_TARGET_VERSION_TYPE = 0, REC_TARGET_FIRST_SEEN, REC_TARGET_DRIFT_SINCE, REC_TARGET_LEFT, /* LEFT: 0 while it is in the inventory */
 	REC_TARGET_APPROVED_AT,              /* time: of the last change without an operator's word; NEVER */
 	REC_TARGET_HELD_SINCE, REC_TARGET_ATTEMPTS, REC_TARGET_FAILURES, REC_TARGET_LAST_SUCCESS, REC_TARGET_LAST_FAILURE,
 	REC_TARGET_WAIT, REC_TARGET_WAIT_REASON, REC_TARGET_N_WAITS, REC_TARGET_WAIT_UNTIL, /* time */
 	REC_TARGET_CHANGED_1, REC_TARGET_CHANGED_2, REC_TARGET_CHANGED_3, /* times: the last three external changes, oldest first; NEVER */
+	REC_TARGET_ENDED_EPOCH, REC_TARGET_ENDED_REASON, /* REASON_NONE: verified */
 	REC_TARGET_NUMBERS,
 };
 enum {
@@ -66,12 +67,9 @@ enum {
 	REC_ROLLOUT_TEXT_POLICY, REC_ROLLOUT_TEXT_VERSION, REC_ROLLOUT_TEXTS,
 	REC_ROLLOUT_VERSION_TYPE = 0, REC_ROLLOUT_WAVE, REC_ROLLOUT_EPOCH, REC_ROLLOUT_HALT_CAUSE, REC_ROLLOUT_HALT_REASON, REC_ROLLOUT_HALTED_AT, REC_ROLLOUT_FIRST_SEEN, REC_ROLLOUT_LAST_PROGRESS,
 	REC_ROLLOUT_SOAK_START,      /* time; NEVER while the wave has not succeeded */
+	REC_ROLLOUT_ENDED, REC_ROLLOUT_FAILED, REC_ROLLOUT_FAILED_DEADLINE, REC_ROLLOUT_FAILED_UNHEALTHY, REC_ROLLOUT_FAILED_REJECTED,
 	REC_ROLLOUT_APPROVED_WAVE,   /* the match wave up to which an operator said yes to what it catches; -1 */
 	REC_ROLLOUT_NUMBERS,
-};
-enum {
-	REC_OUTCOME_TEXT_POLICY, REC_OUTCOME_TEXT_VERSION, REC_OUTCOME_TEXT_SERIAL, REC_OUTCOME_TEXTS,
-	REC_OUTCOME_VERSION_TYPE = 0, REC_OUTCOME_EPOCH, REC_OUTCOME_REASON, /* REASON_NONE: verified */ REC_OUTCOME_NUMBERS,
 };
 enum {
 	REC_START_TEXT_POLICY, REC_START_TEXTS,
