@@ -335,6 +335,7 @@ int daemon_run(const struct daemon_options *options)
 {
 	struct daemon d = { .config = options->config };
 	struct event settings = { .kind = EVENT_SETTINGS, .settings = &options->config->settings };
+	struct event restored = { .kind = EVENT_RESTORE_ENDED, .restore.is_first_life = true };
 	int signal_fd = open_signals();
 	int r;
 
@@ -347,6 +348,8 @@ int daemon_run(const struct daemon_options *options)
 	if (!r) {
 		tell_start(&d);
 		r = daemon_step(&d, &settings);
+		if (!r)
+			r = daemon_step(&d, &restored);
 		if (!r)
 			r = loop(&d, signal_fd);
 	}

@@ -134,7 +134,7 @@ bool instance_has_intent(const struct reconcile *r, const struct instance *inst)
 	return false;
 }
 
-static uint32_t device_find(const struct reconcile *r, const char *serial)
+uint32_t device_find(const struct reconcile *r, const char *serial)
 {
 	uint32_t hash = hash_text(serial), cursor = hash, slot;
 
@@ -306,6 +306,23 @@ static uint32_t instance_add(struct reconcile *r, uint32_t scope, const struct o
 	struct action *a = plan_add(r, ACTION_TELL_INSTANCE_ADDED);
 	a->scope = scope;
 	a->instance = slot;
+	return slot;
+}
+
+uint32_t fleet_restore(struct reconcile *r, uint32_t scope, const char *id, const char *serial, unsigned int position)
+{
+	struct observation o = { .instance_id = id, .has_attributes = true };
+	uint32_t slot = instance_find(r, scope, id), device;
+
+	if (slot == NONE)
+		slot = instance_add(r, scope, &o);
+	device = slot == NONE ? NONE : device_ensure(r, serial);
+	if (device == NONE)
+		return NONE;
+	if (instance_at(r, slot)->n_devices <= position)
+		instance_at(r, slot)->n_devices = (uint8_t)(position + 1);
+	if (instance_at(r, slot)->claims[position].device == NONE)
+		device_claim(r, device, slot * LIMIT_DEVICES + position);
 	return slot;
 }
 
@@ -641,13 +658,8 @@ void fleet_deinit(struct reconcile *r)
 		free(instance_at(r, slot)->text);
 	for (uint32_t slot = 0; slot < r->devices.n; slot++)
 		free(device_at(r, slot)->serial_number);
-	for (uint32_t slot = 0; slot < r->targets.n; slot++) {
-		struct history *h = target_at(r, slot)->history;
-
-		if (h)
-			free(h->versions);
-		free(h);
-	}
+	for (uint32_t slot = 0; slot < r->targets.n; slot++)
+		history_free(target_at(r, slot)->history);
 	slab_deinit(&r->instances);
 	slab_deinit(&r->devices);
 	slab_deinit(&r->targets);

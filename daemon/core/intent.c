@@ -80,10 +80,9 @@ static void intent_fill(struct reconcile *r, struct intent *in, uint32_t target,
 
 	*in = (struct intent){
 		.id = ++r->intents_made,
-		.store_ticket = r->store_ticket,
 		.target = target, .instance = d->instance, .scope = inst->scope,
 		.policy = r->policy_of[index], .policy_index = index,
-		.from = t->reported, .to = target_desired(r, t),
+		.from = t->reported, .to = target_desired(r, t), .goal = target_desired(r, t),
 		.is_vpn_verified = policy->verify.vpn,
 		.created_ns = r->now_ns, .fresh_ns = fresh_ns,
 		.deadline_length_ns = policy->deadline_ns, .soak_ns = policy->verify.soak_ns,
@@ -104,8 +103,6 @@ void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint3
 		free(in);
 		return;
 	}
-	if (!r->store_ticket)
-		r->store_ticket = ++r->tickets;
 	intent_fill(r, in, target, fresh_ns);
 	in->probe = probe;
 	if (probe != NONE)
@@ -115,8 +112,91 @@ void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint3
 	target_instance(r, t)->intent = in;
 	timers_cancel(&r->timers, &t->timer);
 	pacing_count(r, r->policies[in->policy], in);
+	memory_intent(r, in);
+	memory_tally(r, in->scope, TALLY_STARTED, in->version_type, r->policies[in->policy]->name, REASON_NONE);
 	plan_add_intent(r, ACTION_TELL_STARTED, in);
 	device_update(r, t->device);
+}
+
+/* What an earlier life left: it may have called, so nobody calls again, and what is seen decides (rules 3 and 11). */
+static struct intent *intent_read(struct reconcile *r, const struct record *rec)
+{
+	struct intent *in = calloc(1, sizeof(*in));
+	bool is_sent = rec->number[REC_INTENT_SENT] != NEVER;
+
+	if (!in) {
+		r->is_out_of_memory = true;
+		return NULL;
+	}
+	in->id = (uint64_t)rec->number[REC_INTENT_ID];
+	in->version_type = (enum version_type)rec->number[REC_INTENT_VERSION_TYPE];
+	in->state = rec->number[REC_INTENT_STATE] == RECORD_INTENT_ACCEPTED ? INTENT_ACCEPTED : INTENT_UNCONFIRMED;
+	in->scope = scope_find(r, rec->text[REC_INTENT_TEXT_ACCOUNT], rec->text[REC_INTENT_TEXT_REGION]);
+	in->policy = policy_ensure(r, rec->text[REC_INTENT_TEXT_POLICY]);
+	in->policy_index = r->is_out_of_memory ? POLICY_NONE : r->policies[in->policy]->index;
+	in->from = intern(r, rec->text[REC_INTENT_TEXT_FROM]);
+	in->to = intern(r, rec->text[REC_INTENT_TEXT_TO]);
+	in->goal = intern(r, rec->text[REC_INTENT_TEXT_GOAL]);
+	in->probe = NONE;
+	in->is_code_unknown = rec->number[REC_INTENT_IS_CODE_UNKNOWN] != 0;
+	in->is_seen = rec->number[REC_INTENT_IS_SEEN] != 0;
+	in->is_vpn_verified = rec->number[REC_INTENT_IS_VPN_VERIFIED] != 0;
+	in->deadline_length_ns = rec->number[REC_INTENT_DEADLINE_LENGTH];
+	in->soak_ns = rec->number[REC_INTENT_SOAK_LENGTH];
+	in->created_ns = in->fresh_ns = rec->number[REC_INTENT_CREATED];
+	in->sent_ns = is_sent ? rec->number[REC_INTENT_SENT] : in->created_ns;
+	in->accepted_ns = in->state == INTENT_ACCEPTED ? rec->number[REC_INTENT_ACCEPTED] : 0;
+	in->deadline_ns = in->sent_ns + in->deadline_length_ns;
+	in->seen_ns = in->is_seen ? rec->number[REC_INTENT_SEEN] : 0;
+	in->soak_start_ns = in->next_verify_ns = NEVER;
+	in->next_follow_ns = r->now_ns;
+	snprintf(in->instance_id, sizeof(in->instance_id), "%s", rec->text[REC_INTENT_TEXT_INSTANCE]);
+	snprintf(in->serial_number, sizeof(in->serial_number), "%s", rec->text[REC_INTENT_TEXT_SERIAL]);
+	return in;
+}
+
+static void intent_insert(struct reconcile *r, struct intent *in)
+{
+	uint32_t place = intent_place(r, in->id);
+
+	if (!grow(r, &r->intents, r->n_intents, &r->cap_intents, sizeof(struct intent *))) {
+		free(in);
+		return;
+	}
+	memmove(r->intents + place + 1, r->intents + place, (r->n_intents - place) * sizeof(struct intent *));
+	r->intents[place] = in;
+	r->n_intents++;
+	if (in->id > r->intents_made)
+		r->intents_made = in->id;
+}
+
+void intent_restore(struct reconcile *r, const struct record *rec)
+{
+	struct intent *in = intent_read(r, rec);
+	unsigned int position = rec->number[REC_INTENT_POSITION] == 1;
+	uint32_t device;
+
+	if (!in || r->is_out_of_memory) {
+		free(in);
+		return;
+	}
+	in->instance = fleet_restore(r, in->scope, in->instance_id, in->serial_number, position);
+	device = device_find(r, in->serial_number);
+	in->target = in->instance == NONE || device == NONE ? NONE : target_ensure(r, device, in->version_type);
+	if (in->target == NONE || target_at(r, in->target)->intent) {
+		free(in); /* rule 1 was kept when they were stored: a second one is a damaged store */
+		return;
+	}
+	intent_insert(r, in);
+	if (r->is_out_of_memory)
+		return;
+	target_at(r, in->target)->intent = in;
+	instance_at(r, in->instance)->intent = in;
+	pacing_restore_intent(r, in);
+	instance_repin(r, in->instance);
+	schedule_follow(r, in);
+	intent_check(r, in);
+	instance_update(r, in->instance);
 }
 
 /* ---- end ---- */
@@ -128,11 +208,22 @@ static void intent_count_outcome(struct reconcile *r, const struct intent *in, e
 	if (!h)
 		return;
 	if (outcome == INTENT_VERIFIED)
-		h->last_success_s = r->wall_s;
+		h->counts.last_success_s = r->wall_s;
 	if (outcome == INTENT_FAILED) {
-		h->failures++;
-		h->last_failure_s = r->wall_s;
+		h->counts.failures++;
+		h->counts.last_failure_s = r->wall_s;
 	}
+	memory_target(r, in->target);
+}
+
+static void intent_tally(struct reconcile *r, const struct intent *in, enum intent_outcome outcome, enum reason reason)
+{
+	uint32_t policy = r->policies[in->policy]->name;
+
+	if (outcome == INTENT_VERIFIED)
+		memory_tally(r, in->scope, TALLY_SUCCEEDED, in->version_type, policy, REASON_NONE);
+	else if (outcome == INTENT_FAILED || outcome == INTENT_REFUSED || outcome == INTENT_NO_EFFECT)
+		memory_tally(r, in->scope, TALLY_FAILED, in->version_type, policy, reason);
 }
 
 /* Instances that were only kept for an intent go with it. */
@@ -159,6 +250,8 @@ static void intent_settle(struct reconcile *r, struct intent *in, enum intent_ou
 	in->state = INTENT_SETTLED;
 	in->settled_ns = r->now_ns;
 	intent_count_outcome(r, in, outcome);
+	intent_tally(r, in, outcome, reason);
+	memory_intent(r, in);
 	pacing_uncount(r, r->policies[in->policy], in, outcome == INTENT_WITHDRAWN);
 	pacing_probe_ended(r, in->probe);
 	r->n_intents--;
@@ -186,6 +279,8 @@ static void intent_attempted(struct reconcile *r, const struct intent *in, enum 
 		return;
 	tried->n++;
 	tried->reason = (uint8_t)reason;
+	memory_attempts(r, in->target, tried);
+	memory_target(r, in->target); /* the wait */
 	if (policy == NONE)
 		return;
 	p = &r->settings->policies[r->policies[policy]->index];
@@ -230,13 +325,6 @@ static void intent_call(struct reconcile *r, struct intent *in)
 
 void intent_stored(struct reconcile *r, uint64_t ticket, bool is_stored)
 {
-	bool is_known = false;
-
-	for (uint32_t i = 0; i < r->n_intents && !is_known; i++)
-		is_known = r->intents[i]->state == INTENT_STORING && r->intents[i]->store_ticket == ticket;
-	if (!is_known)
-		return;
-	pacing_store_result(r, is_stored);
 	for (uint32_t i = 0; i < r->n_intents;) {
 		struct intent *in = r->intents[i];
 
@@ -288,6 +376,7 @@ static enum reason intent_take_refusal(struct reconcile *r, struct intent *in, e
 		if (tried) {
 			tried->is_terminal = true;
 			tried->reason = (uint8_t)refusal_reason(reason);
+			memory_attempts(r, in->target, tried);
 		}
 		return refusal_reason(reason);
 	case ERROR_CLASS_NONE:
@@ -307,8 +396,8 @@ static void intent_refused(struct reconcile *r, struct intent *in, enum error_cl
 	bool is_authorized = class != ERROR_CLASS_ACCOUNT && class != ERROR_CLASS_THROTTLED && reason != REASON_FORBIDDEN;
 
 	if (h && is_failure) {
-		h->failures++;
-		h->last_failure_s = r->wall_s;
+		h->counts.failures++;
+		h->counts.last_failure_s = r->wall_s;
 	}
 	reason = intent_take_refusal(r, in, class, reason);
 	if (is_authorized)
@@ -324,6 +413,8 @@ static void intent_sent(struct reconcile *r, struct intent *in, bool is_accepted
 	in->is_code_unknown = is_code_unknown;
 	in->deadline_ns = in->sent_ns + in->deadline_length_ns;
 	in->next_follow_ns = r->now_ns + intent_follow_interval(in);
+	memory_intent(r, in);
+	memory_target(r, in->target);
 	if (is_accepted)
 		pacing_call_passed(r, in->scope, true, in->probe != NONE);
 	pacing_probe_ended(r, in->probe);
@@ -347,7 +438,7 @@ void intent_called(struct reconcile *r, const struct event *ev)
 	}
 	h = target_history(r, target_at(r, in->target));
 	if (h && !(ev->called.outcome == CALL_REFUSED && ev->called.class == ERROR_CLASS_THROTTLED))
-		h->attempts++;
+		h->counts.attempts++;
 	in->sent_ns = ev->called.sent_ns > 0 && ev->called.sent_ns < r->now_ns ? ev->called.sent_ns : r->now_ns;
 	pacing_moved(r, r->policies[in->policy], in);
 	if (ev->called.outcome == CALL_REFUSED)
@@ -450,6 +541,7 @@ void intent_check(struct reconcile *r, struct intent *in)
 	if (is_there && !in->is_seen) {
 		in->is_seen = true;
 		in->seen_ns = r->now_ns;
+		memory_intent(r, in);
 		target_update(r, in->target);
 	}
 	if (in->is_seen)

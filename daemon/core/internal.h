@@ -118,14 +118,63 @@ struct attempts {
 	uint32_t n;
 	uint8_t reason;   /* enum reason: what it shows when none is left */
 	bool is_terminal; /* none is left, whatever n says */
+	bool is_dirty;
 };
 
-/* Only targets that were acted upon have one. */
-struct history {
+struct counts {
 	int64_t last_success_s, last_failure_s;
 	uint64_t attempts, failures;
+};
+
+#define FLAPS 3 /* external changes within FLAP_NS */
+#define FLAP_NS (7 * 24 * HOUR_NS)
+
+/* Only targets that were acted upon, or that moved by themselves, have one. */
+struct history {
+	struct counts counts;
+	struct counts committed; /* what others are shown (rule 14) */
 	struct attempts *versions;
 	uint32_t n_versions, cap_versions;
+	char *held_by, *held_why; /* by an operator; NULL: not held */
+	int64_t held_since_s;
+	uint32_t urgent;          /* interned desired version that an operator wants now, 0: none */
+	int64_t changed_ns[FLAPS]; /* external changes, oldest first; NEVER */
+	struct {
+		uint32_t policy, version; /* interned: the rollout that it ended in last, 0: none */
+		uint32_t epoch;
+		enum reason reason;       /* REASON_NONE: verified */
+	} ended;
+};
+
+/* What is durable of a target whose device is in no instance now. */
+struct remembered {
+	char *serial_number; /* NULL: empty slot */
+	struct history *history;
+	int64_t first_seen_s, drift_since_s, left_s, approved_ns, wait_ns;
+	uint32_t hash, approved;
+	uint8_t version_type, wait, wait_reason, n_waits;
+};
+#define REMEMBER_S (INT64_C(30) * 86400)
+
+/* What is to be stored: the thing itself is looked up when the STORE is made; one that is gone is removed. */
+struct dirty {
+	enum record_kind kind;
+	enum version_type version_type;
+	uint32_t slot;            /* of what has one */
+	uint32_t version, name;   /* interned: version; policy, model */
+	uint64_t id;              /* of the intent of INTENT and START; of the target */
+	char *serial_number;      /* owned: of a target that is gone; NULL: not about one */
+	struct counts counts;     /* TARGET: what was written; shown once it is stored */
+	uint64_t value;           /* TALLY: the same */
+};
+
+struct tally {
+	enum tally_kind kind;
+	enum version_type version_type;
+	enum reason reason;
+	uint32_t account, region, policy; /* interned */
+	uint64_t value, committed;
+	bool is_dirty;
 };
 
 enum target_place {
@@ -136,11 +185,14 @@ enum target_place {
 
 struct target {
 	uint64_t born; /* 0: empty slot */
+	uint64_t id;   /* of this target and no other, whatever slot it has */
 	struct intent *intent;
 	struct history *history;
 	struct timer timer;
 	int64_t wait_ns;
-	int64_t phase_since_s, drift_since_s;
+	int64_t phase_since_s, drift_since_s, first_seen_s;
+	int64_t approved_ns;  /* when its desired version changed without an operator's word; NEVER */
+	uint32_t approved;    /* interned: the desired version as last approved, 0: none */
 	uint64_t ready_seq;
 	uint32_t device;
 	uint32_t reported; /* interned; 0: unknown */
@@ -157,6 +209,7 @@ struct target {
 	bool is_absent : 1;    /* the device reports none of this type; the slot keeps its history */
 	bool is_version_odd : 1;
 	bool is_wait_over : 1; /* it shows on, and stands in nobody's way */
+	bool is_dirty : 1;
 };
 
 enum intent_state {
@@ -169,12 +222,13 @@ enum intent_state {
 
 struct intent {
 	uint64_t id;
-	uint64_t store_ticket;
+	uint64_t store_ticket; /* of the STORE that it is part of, 0: not yet */
 	enum intent_state state;
 	uint32_t target, instance, scope;
 	uint32_t policy;       /* state */
 	uint32_t policy_index; /* in the settings of its creation */
-	uint32_t from, to;
+	uint32_t from, to, goal; /* goal: desired, `to` may be a hop on the way */
+	bool is_dirty;
 	bool is_code_unknown;
 	bool is_seen;      /* the new version was seen: verifying */
 	bool is_vpn_verified;
@@ -228,6 +282,7 @@ struct account_state {
 struct scope_state {
 	uint32_t account;
 	uint32_t account_name, region_name;
+	bool is_settled; /* as stored; else it settles for a deadline (rule 11) */
 	bool is_listing;
 	uint32_t listing; /* number of the one under way or next */
 	uint32_t list_failures;
@@ -281,7 +336,7 @@ struct reconcile {
 	uint32_t (*pin_versions)[VERSION_TYPE_N]; /* interned, 0: not pinned */
 	uint32_t *policy_of;                      /* state of each policy of the settings */
 	int64_t longest_deadline_ns;
-	uint64_t steps, seed, tickets, intents_made, ready_seq;
+	uint64_t steps, seed, tickets, intents_made, targets_made, ready_seq;
 	int64_t now_ns, wall_s;
 	bool is_out_of_memory;
 
@@ -305,7 +360,19 @@ struct reconcile {
 	struct intent **settled; /* in this step */
 	uint32_t n_settled, cap_settled;
 	uint32_t in_flight, prechecks;
-	uint64_t store_ticket; /* of this step, 0: nothing to store */
+
+	bool is_restored;
+	struct dirty *dirty, *storing; /* to be stored; under way */
+	uint32_t n_dirty, cap_dirty, n_storing, cap_storing;
+	struct record *records; /* of the STORE of this step */
+	uint32_t n_records, cap_records;
+	uint64_t store_tickets;
+	bool is_storing;
+	struct slab remembered;
+	struct map remembered_map;
+	int64_t forget_s; /* when to look for what may be forgotten */
+	struct tally *tallies;
+	uint32_t n_tallies, cap_tallies;
 	uint32_t store_failures;
 	int64_t store_retry_ns;
 	struct timer store_timer;
@@ -330,6 +397,8 @@ struct action *plan_add(struct reconcile *r, enum action_kind kind);
 void set_timer(struct reconcile *r, struct timer *t, int64_t due_ns);
 void earlier_timer(struct reconcile *r, struct timer *t, int64_t due_ns); /* sets it only when that is earlier */
 uint32_t intern(struct reconcile *r, const char *text);
+uint32_t policy_ensure(struct reconcile *r, const char *name); /* state */
+uint32_t scope_find(const struct reconcile *r, const char *account, const char *region_id); /* NONE: not in the settings */
 bool grow(struct reconcile *r, void *items, uint32_t n, uint32_t *cap, size_t item_bytes);
 
 /* ---- fleet.c ---- */
@@ -406,6 +475,9 @@ enum version_order order_of(const struct reconcile *r, const struct target *t, u
 bool target_is_online(const struct reconcile *r, const struct target *t);
 int64_t target_read_ns(const struct reconcile *r, const struct target *t); /* the age of its version; NEVER */
 struct instance *target_instance(const struct reconcile *r, const struct target *t);
+uint32_t device_find(const struct reconcile *r, const char *serial);
+/* An instance that only an intent of an earlier life tells of: it is there, and nothing is known of it. */
+uint32_t fleet_restore(struct reconcile *r, uint32_t scope, const char *id, const char *serial, unsigned int position);
 /* Not to be shown, counted or started: there is no such version, or the device is in no instance. */
 bool target_is_hidden(const struct reconcile *r, const struct target *t);
 bool instance_has_intent(const struct reconcile *r, const struct instance *inst);
@@ -413,6 +485,7 @@ bool reason_is_pacing(enum reason reason);
 
 /* ---- intent.c ---- */
 struct intent *intent_find(const struct reconcile *r, uint64_t id);
+void intent_restore(struct reconcile *r, const struct record *rec);
 void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint32_t probe);
 void intents_check_of(struct reconcile *r, uint32_t instance);
 void intent_verify_failed(struct reconcile *r, struct intent *in);
@@ -449,6 +522,9 @@ void pacing_probe_called(struct reconcile *r, uint32_t account); /* an intent of
 void pacing_probe_ended(struct reconcile *r, uint32_t account); /* NONE: it was none */
 void pacing_account_usable(struct reconcile *r, uint32_t scope, bool is_usable);
 void pacing_store_result(struct reconcile *r, bool is_stored);
+void pacing_restore_start(struct reconcile *r, const struct record *rec);
+void pacing_restore_intent(struct reconcile *r, const struct intent *in); /* it counts as in flight; its start is restored by itself */
+bool pacing_find_start(const struct reconcile *r, uint64_t intent, uint32_t *ret_policy, int64_t *ret_time_ns);
 void precheck_end(struct reconcile *r, uint32_t instance); /* gives its place back */
 
 /* ---- schedule.c ---- */
@@ -466,6 +542,34 @@ void schedule_precheck(struct reconcile *r, uint32_t target);
 void schedule_answer(struct reconcile *r, const struct event *ev);
 void schedule_catalogue(struct reconcile *r, uint32_t target, uint32_t catalogue); /* asks for it through that target */
 void schedule_deinit(struct reconcile *r);
+
+/* ---- memory.c: what is to be stored ---- */
+void memory_target(struct reconcile *r, uint32_t target);
+void memory_attempts(struct reconcile *r, uint32_t target, struct attempts *tried);
+void memory_forget_attempts(struct reconcile *r, uint32_t target, uint32_t version);
+void memory_intent(struct reconcile *r, struct intent *in); /* as it is when the STORE is made: gone, if it is settled then */
+void memory_start(struct reconcile *r, uint64_t intent);
+void memory_remembered(struct reconcile *r, const struct remembered *m);
+void memory_forget_remembered(struct reconcile *r, const struct remembered *m); /* before it goes */
+void memory_scope(struct reconcile *r, uint32_t scope);
+void memory_tally(struct reconcile *r, uint32_t scope, enum tally_kind kind, enum version_type type, uint32_t policy_name, enum reason reason);
+/* One STORE of all that is dirty, unless one is under way or failed just now. */
+void memory_store(struct reconcile *r);
+void memory_stored(struct reconcile *r, uint64_t ticket, bool is_stored);
+uint64_t memory_next_ticket(const struct reconcile *r); /* of the STORE that will hold what is dirty now */
+void memory_deinit(struct reconcile *r);
+
+/* ---- remember.c: what outlives the inventory, and the process ---- */
+/* What is known of the serial number from before goes to the new target. */
+void remember_give(struct reconcile *r, uint32_t target);
+/* The target is about to go: keeps what is durable of it. Takes its history. */
+void remember_take(struct reconcile *r, uint32_t target);
+void remember_forget(struct reconcile *r); /* what left long ago */
+struct remembered *remember_find(const struct reconcile *r, const char *serial, enum version_type type);
+void history_free(struct history *h);
+void restore_records(struct reconcile *r, const struct event *ev);
+void restore_end(struct reconcile *r, const struct event *ev);
+void remember_deinit(struct reconcile *r);
 
 /* ---- catalogue.c ---- */
 void catalogue_join(struct reconcile *r, uint32_t target);

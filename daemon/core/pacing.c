@@ -49,7 +49,7 @@ enum reason pacing_policy_reason(const struct reconcile *r, const struct policy_
 
 bool pacing_is_settled(const struct reconcile *r, const struct scope_state *s)
 {
-	return s->first_complete_ns != NEVER && r->now_ns - s->first_complete_ns >= r->longest_deadline_ns;
+	return s->is_settled || (s->first_complete_ns != NEVER && r->now_ns - s->first_complete_ns >= r->longest_deadline_ns);
 }
 
 static bool account_is_closed(const struct account_state *a)
@@ -63,7 +63,7 @@ enum reason pacing_scope_reason(const struct reconcile *r, uint32_t scope)
 
 	if (!s)
 		return REASON_NONE;
-	if (r->settings->is_enforcing && r->now_ns < r->store_retry_ns)
+	if (r->settings->is_enforcing && (r->store_failures > 0 || !r->is_restored))
 		return REASON_STATE_STORE;
 	if (r->settings->is_enforcing && !pacing_is_settled(r, s))
 		return REASON_SETTLING;
@@ -197,10 +197,21 @@ static void policy_wake(struct reconcile *r, struct policy_state *p)
 		earlier_timer(r, &p->timer, p->starts[p->n_starts - n].time_ns + HOUR_NS);
 }
 
+/* Who has settled once has settled: the next life need not wait (rule 11). */
+static void scopes_settle(struct reconcile *r)
+{
+	for (uint32_t i = 0; i < r->n_scopes; i++)
+		if (!r->scopes[i]->is_settled && pacing_is_settled(r, r->scopes[i])) {
+			r->scopes[i]->is_settled = true;
+			memory_scope(r, i);
+		}
+}
+
 void pacing_pump(struct reconcile *r)
 {
 	uint32_t idle = 0;
 
+	scopes_settle(r);
 	if (!r->settings || !r->settings->is_enforcing || r->n_policies == 0)
 		return;
 	while (idle < r->n_policies && r->in_flight + r->prechecks < r->settings->max_in_flight && !r->is_out_of_memory) {
@@ -227,6 +238,8 @@ static void starts_expire(struct reconcile *r, struct policy_state *p)
 {
 	uint32_t n = pacing_starts(r, p);
 
+	for (uint32_t i = 0; i < p->n_starts - n; i++)
+		memory_start(r, p->starts[i].intent);
 	if (n < p->n_starts)
 		memmove(p->starts, p->starts + (p->n_starts - n), n * sizeof(*p->starts));
 	p->n_starts = n;
@@ -261,20 +274,54 @@ void pacing_count(struct reconcile *r, struct policy_state *p, const struct inte
 	r->in_flight++;
 	starts_expire(r, p);
 	starts_insert(r, p, (struct start){ in->created_ns, in->id });
+	memory_start(r, in->id);
 }
 
 void pacing_moved(struct reconcile *r, struct policy_state *p, const struct intent *in)
 {
 	starts_remove(p, in->id);
 	starts_insert(r, p, (struct start){ in->sent_ns, in->id });
+	memory_start(r, in->id);
 }
 
 void pacing_uncount(struct reconcile *r, struct policy_state *p, const struct intent *in, bool is_start_returned)
 {
 	p->in_flight--;
 	r->in_flight--;
-	if (is_start_returned)
-		starts_remove(p, in->id);
+	if (!is_start_returned)
+		return;
+	starts_remove(p, in->id);
+	memory_start(r, in->id);
+}
+
+void pacing_restore_start(struct reconcile *r, const struct record *rec)
+{
+	uint32_t policy = policy_ensure(r, rec->text[REC_START_TEXT_POLICY]);
+	uint64_t id = (uint64_t)rec->number[REC_START_INTENT];
+
+	if (r->is_out_of_memory)
+		return;
+	if (id > r->intents_made)
+		r->intents_made = id; /* its number is not free yet */
+	starts_insert(r, r->policies[policy], (struct start){ rec->number[REC_START_TIME], id });
+}
+
+void pacing_restore_intent(struct reconcile *r, const struct intent *in)
+{
+	r->policies[in->policy]->in_flight++;
+	r->in_flight++;
+}
+
+bool pacing_find_start(const struct reconcile *r, uint64_t intent, uint32_t *ret_policy, int64_t *ret_time_ns)
+{
+	for (uint32_t policy = 0; policy < r->n_policies; policy++)
+		for (uint32_t i = r->policies[policy]->n_starts; i-- > 0;)
+			if (r->policies[policy]->starts[i].intent == intent) {
+				*ret_policy = policy;
+				*ret_time_ns = r->policies[policy]->starts[i].time_ns;
+				return true;
+			}
+	return false;
 }
 
 /* ---- pauses ---- */

@@ -73,6 +73,14 @@ static uint32_t account_ensure(struct reconcile *r, const char *name)
 	return r->n_accounts++;
 }
 
+uint32_t scope_find(const struct reconcile *r, const char *account, const char *region_id)
+{
+	for (uint32_t i = 0; i < r->n_scopes; i++)
+		if (strcmp(r->settings->scopes[i].account, account) == 0 && strcmp(r->settings->scopes[i].region_id, region_id) == 0)
+			return i;
+	return NONE;
+}
+
 static struct scope_state *scope_new(struct reconcile *r)
 {
 	struct scope_state *s = malloc(sizeof(*s));
@@ -153,7 +161,7 @@ static void settings_scopes(struct reconcile *r, const struct settings *settings
 	r->n_scopes = settings->n_scopes;
 }
 
-static uint32_t policy_ensure(struct reconcile *r, const char *name)
+uint32_t policy_ensure(struct reconcile *r, const char *name)
 {
 	uint32_t id = intern(r, name);
 	struct policy_state *p;
@@ -168,6 +176,7 @@ static uint32_t policy_ensure(struct reconcile *r, const char *name)
 		return 0;
 	}
 	p->name = id;
+	p->index = POLICY_NONE; /* until the settings name it */
 	timer_init(&p->timer, TIMER_WAKE, r->n_policies);
 	r->policies[r->n_policies] = p;
 	return r->n_policies++;
@@ -312,6 +321,10 @@ static void on_listing_ended(struct reconcile *r, const struct event *ev)
 
 static void on_stored(struct reconcile *r, const struct event *ev)
 {
+	if (!r->is_storing || ev->stored.ticket != r->store_tickets)
+		return;
+	memory_stored(r, ev->stored.ticket, ev->kind == EVENT_STORED);
+	pacing_store_result(r, ev->kind == EVENT_STORED);
 	intent_stored(r, ev->stored.ticket, ev->kind == EVENT_STORED);
 }
 
@@ -333,6 +346,8 @@ static void dispatch(struct reconcile *r, const struct event *ev)
 		[EVENT_CATALOGUE] = schedule_answer,
 		[EVENT_STORED] = on_stored,
 		[EVENT_STORE_FAILED] = on_stored,
+		[EVENT_RESTORED] = restore_records,
+		[EVENT_RESTORE_ENDED] = restore_end,
 		[EVENT_CALLED] = intent_called,
 		[EVENT_ACCOUNT] = on_account,
 	};
@@ -369,7 +384,6 @@ static void step_begin(struct reconcile *r, const struct event *ev)
 	r->now_ns = ev->now_ns > r->now_ns ? ev->now_ns : r->now_ns;
 	r->wall_s = ev->wall_s;
 	r->n_actions = 0;
-	r->store_ticket = 0;
 	for (uint32_t i = 0; i < r->n_settled; i++)
 		free(r->settled[i]);
 	r->n_settled = 0;
@@ -397,8 +411,8 @@ int reconcile_step(struct reconcile *r, const struct event *ev, struct plan *ret
 	run_timers(r);
 	if (!r->is_out_of_memory)
 		pacing_pump(r);
-	if (r->store_ticket && !r->is_out_of_memory)
-		plan_add(r, ACTION_STORE)->ticket = r->store_ticket;
+	if (!r->is_out_of_memory)
+		memory_store(r);
 	if (r->is_out_of_memory)
 		return -ENOMEM;
 	if (r->n_gone > 0)
@@ -432,6 +446,7 @@ int reconcile_new(uint64_t seed, struct reconcile **ret_reconcile)
 	slab_init(&r->instances, sizeof(struct instance));
 	slab_init(&r->devices, sizeof(struct device));
 	slab_init(&r->targets, sizeof(struct target));
+	slab_init(&r->remembered, sizeof(struct remembered));
 	timer_init(&r->store_timer, TIMER_WAKE, 0);
 	*ret_reconcile = r;
 	return 0;
@@ -442,6 +457,8 @@ struct reconcile *reconcile_free(struct reconcile *r)
 	if (!r)
 		return NULL;
 	fleet_deinit(r);
+	remember_deinit(r);
+	memory_deinit(r);
 	schedule_deinit(r);
 	catalogue_deinit(r);
 	for (uint32_t i = 0; i < r->n_intents; i++)

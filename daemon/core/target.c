@@ -15,6 +15,8 @@ struct history *target_history(struct reconcile *r, struct target *t)
 	if (!t->history) {
 		t->history = calloc(1, sizeof(*t->history));
 		r->is_out_of_memory |= !t->history;
+		for (unsigned int i = 0; t->history && i < FLAPS; i++)
+			t->history->changed_ns[i] = NEVER;
 	}
 	return t->history;
 }
@@ -55,11 +57,13 @@ uint32_t target_ensure(struct reconcile *r, uint32_t device, enum version_type t
 		return NONE;
 	}
 	t = target_at(r, slot);
-	*t = (struct target){ .born = r->steps, .device = device, .version_type = (uint8_t)type,
+	*t = (struct target){ .born = r->steps, .id = ++r->targets_made, .device = device, .first_seen_s = r->wall_s, .approved_ns = NEVER, .version_type = (uint8_t)type,
 			      .phase = PHASE_UNKNOWN, .reason = REASON_NEVER_OBSERVED, .phase_since_s = r->wall_s,
 			      .place = { NONE, NONE }, .placed_in = NONE, .counted_policy = NONE };
 	timer_init(&t->timer, TIMER_TARGET, slot);
 	d->targets[type] = slot;
+	remember_give(r, slot);
+	memory_target(r, slot);
 	return slot;
 }
 
@@ -202,12 +206,19 @@ static void target_find_place(struct reconcile *r, uint32_t slot, struct stand s
 		target_leave_place(r, slot);
 }
 
-static void target_drift(const struct reconcile *r, struct target *t, uint32_t desired, enum version_order order)
+static void target_drift(struct reconcile *r, uint32_t slot, uint32_t desired, enum version_order order)
 {
+	struct target *t = target_at(r, slot);
+	int64_t since_s = t->drift_since_s;
+
 	if (!desired || (t->reported && order == VERSION_ORDER_SAME))
-		t->drift_since_s = 0;
-	else if (t->reported && order != VERSION_ORDER_INCOMPARABLE && t->drift_since_s == 0)
-		t->drift_since_s = r->wall_s;
+		since_s = 0;
+	else if (t->reported && order != VERSION_ORDER_INCOMPARABLE && since_s == 0)
+		since_s = r->wall_s;
+	if (since_s == t->drift_since_s)
+		return;
+	t->drift_since_s = since_s;
+	memory_target(r, slot);
 }
 
 static void tell_incomparable(struct reconcile *r, uint32_t slot, struct stand s)
@@ -281,7 +292,7 @@ void target_update(struct reconcile *r, uint32_t slot)
 	desired = target_desired(r, t);
 	if (desired && t->reported)
 		order = order_of(r, t, t->reported, desired);
-	target_drift(r, t, desired, order);
+	target_drift(r, slot, desired, order);
 	s = stand_of(r, slot);
 	if (t->is_wait_over && s.phase != PHASE_FAILED && s.phase != PHASE_WAITING && s.phase != PHASE_UNKNOWN && !t->intent)
 		target_clear_wait(t); /* it came to where nobody tries any more */
@@ -300,9 +311,7 @@ void target_remove(struct reconcile *r, uint32_t slot)
 	target_leave_place(r, slot);
 	target_count(r, t, NONE);
 	timers_cancel(&r->timers, &t->timer);
-	if (t->history)
-		free(t->history->versions);
-	free(t->history);
+	remember_take(r, slot);
 	*t = (struct target){ 0 };
 	if (grow(r, &r->gone, r->n_gone, &r->cap_gone, sizeof(*r->gone)))
 		r->gone[r->n_gone++] = slot;

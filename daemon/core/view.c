@@ -121,10 +121,10 @@ static const struct target *view_facts(const struct reconcile *r, uint32_t slot,
 		.next_try_ns = next_try(r, t),
 	};
 	if (t->history) {
-		ret_view->last_success_s = t->history->last_success_s;
-		ret_view->last_failure_s = t->history->last_failure_s;
-		ret_view->attempts = t->history->attempts;
-		ret_view->failures = t->history->failures;
+		ret_view->last_success_s = t->history->committed.last_success_s;
+		ret_view->last_failure_s = t->history->committed.last_failure_s;
+		ret_view->attempts = t->history->committed.attempts;
+		ret_view->failures = t->history->committed.failures;
 	}
 	return t;
 }

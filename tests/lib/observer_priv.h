@@ -81,6 +81,7 @@ struct observer {
 	int64_t shortest_deadline_ns[WORLD_POLICIES];
 	bool is_usable[WORLD_SCOPES], is_paused[WORLD_SCOPES];
 	int64_t probed_ns[WORLD_SCOPES];
+	uint64_t last_store;
 	uint64_t last_ticket, new_ticket; /* the highest before this step, and with it */
 };
 

@@ -321,7 +321,7 @@ static void wire(struct world_settings *s)
 void world_apply(struct world *w)
 {
 	struct world_settings *next = malloc(sizeof(*next)), *old = w->applied;
-	struct event ev = {.kind = EVENT_SETTINGS};
+	struct event ev = {.kind = EVENT_SETTINGS}, restored = {.kind = EVENT_RESTORE_ENDED, .restore.is_first_life = true};
 
 	assert(next);
 	*next = w->draft;
@@ -329,6 +329,8 @@ void world_apply(struct world *w)
 	w->applied = next;
 	ev.settings = &next->core;
 	world_step(w, &ev);
+	if (!old)
+		world_step(w, &restored);
 	free(old);
 }
 

@@ -70,12 +70,17 @@ static const struct {
 
 /* ---- the story's machinery ---- */
 
+#define TICKETS 512
+
 struct story {
 	char name[128];
+	uint64_t tickets[TICKETS]; /* of the core, by the number that the story gives them */
+	size_t n_tickets;
 	struct reconcile *r;
 	int64_t now_ns;
 	char plan[8192]; /* the trace of the last event, a line each */
 	struct observation obs;
+	bool is_restored;
 	int line;
 };
 
@@ -140,19 +145,53 @@ static void parse_observation(struct story *s, char *rest)
 	s->obs.n_devices = (unsigned int)n;
 }
 
+/* Does it hold an intent that is about to be called? Then the story answers it, else the machinery does. */
+static bool is_told_store(const struct action *a)
+{
+	for (size_t i = 0; i < a->n_records; i++)
+		if (a->records[i].kind == RECORD_INTENT && !a->records[i].is_removed &&
+		    a->records[i].number[REC_INTENT_STATE] == RECORD_INTENT_REQUESTED)
+			return true;
+	return false;
+}
+
+/* One line of the plan, with the story's own number for the ticket. */
+static size_t tell(struct story *s, const struct action *a, char *at, size_t size)
+{
+	struct action told = *a;
+
+	if (a->ticket && s->n_tickets + 1 < TICKETS) {
+		s->tickets[++s->n_tickets] = a->ticket;
+		told.ticket = s->n_tickets;
+	}
+	size_t n = reconcile_trace(s->r, &told, at, size - 1);
+	at[n++] = '\n';
+	at[n] = '\0';
+	return n;
+}
+
+/* Steps, tells the plan, and then answers what the story is silent about: stores without a new intent. */
 static void step(struct story *s, struct event *ev)
 {
-	struct plan plan = { 0 };
+	struct event stored = { .kind = EVENT_STORED };
 	size_t at = 0;
 
-	ev->now_ns = s->now_ns;
-	ev->wall_s = 1700000000 + s->now_ns / NS_PER_S;
-	assert_int_equal(reconcile_step(s->r, ev, &plan), 0);
 	s->plan[0] = '\0';
-	for (size_t i = 0; i < plan.n_actions && at + 512 < sizeof(s->plan); i++) {
-		at += reconcile_trace(s->r, &plan.actions[i], s->plan + at, sizeof(s->plan) - at - 1);
-		s->plan[at++] = '\n';
-		s->plan[at] = '\0';
+	while (ev) {
+		struct plan plan = { 0 };
+
+		ev->now_ns = s->now_ns;
+		ev->wall_s = 1700000000 + s->now_ns / NS_PER_S;
+		assert_int_equal(reconcile_step(s->r, ev, &plan), 0);
+		ev = NULL;
+		for (size_t i = 0; i < plan.n_actions && at + 512 < sizeof(s->plan); i++) {
+			if (plan.actions[i].kind == ACTION_STORE && !is_told_store(&plan.actions[i])) {
+				stored.stored.ticket = plan.actions[i].ticket;
+				ev = &stored;
+			} else {
+				at += tell(s, &plan.actions[i], s->plan + at, sizeof(s->plan) - at);
+			}
+		}
 	}
 	if (reconcile_deadline_ns(s->r) <= s->now_ns)
 		story_fail(s, "the deadline is not in the future", "rule 10");
@@ -169,6 +208,15 @@ static uint64_t number(struct story *s, char **rest)
 	return n;
 }
 
+static uint64_t ticket(struct story *s, char **rest)
+{
+	uint64_t n = number(s, rest);
+
+	if (n == 0 || n > s->n_tickets)
+		return UINT64_MAX; /* one that was never given */
+	return s->tickets[n];
+}
+
 static void do_settings(struct story *s, struct event *ev, char *rest)
 {
 	ev->kind = EVENT_SETTINGS;
@@ -179,10 +227,10 @@ static void do_settings(struct story *s, struct event *ev, char *rest)
 		story_fail(s, "no such settings", rest);
 }
 
-static void do_read(struct story *s, struct event *ev, enum event_kind kind, uint64_t ticket, char *rest)
+static void do_read(struct story *s, struct event *ev, enum event_kind kind, uint64_t of, char *rest)
 {
 	ev->kind = kind;
-	ev->read.ticket = ticket;
+	ev->read.ticket = of;
 	ev->read.read_ns = s->now_ns;
 	ev->read.observations = &s->obs;
 	if (*rest) {
@@ -212,22 +260,22 @@ static void do_ended(struct story *s, struct event *ev, char *rest)
 
 static void do_fresh(struct story *s, struct event *ev, char *rest)
 {
-	uint64_t ticket = number(s, &rest);
+	uint64_t of = ticket(s, &rest);
 
-	do_read(s, ev, EVENT_FRESH, ticket, rest);
+	do_read(s, ev, EVENT_FRESH, of, rest);
 }
 
 static void do_followed(struct story *s, struct event *ev, char *rest)
 {
-	uint64_t ticket = number(s, &rest);
+	uint64_t of = ticket(s, &rest);
 
-	do_read(s, ev, EVENT_FOLLOWED, ticket, rest);
+	do_read(s, ev, EVENT_FOLLOWED, of, rest);
 }
 
 static void do_readfailed(struct story *s, struct event *ev, char *rest)
 {
 	ev->kind = EVENT_READ_FAILED;
-	ev->failure.ticket = number(s, &rest);
+	ev->failure.ticket = ticket(s, &rest);
 	ev->failure.class = ERROR_CLASS_TRANSIENT;
 }
 
@@ -237,7 +285,7 @@ static void do_catalogue(struct story *s, struct event *ev, char *rest)
 	char *save = NULL;
 
 	ev->kind = EVENT_CATALOGUE;
-	ev->catalogue.ticket = number(s, &rest);
+	ev->catalogue.ticket = ticket(s, &rest);
 	ev->catalogue.entries = entries;
 	for (char *word = strtok_r(rest, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
 		char *colon = strchr(word, ':');
@@ -250,7 +298,7 @@ static void do_catalogue(struct story *s, struct event *ev, char *rest)
 static void do_stored(struct story *s, struct event *ev, char *rest)
 {
 	ev->kind = EVENT_STORED;
-	ev->stored.ticket = number(s, &rest);
+	ev->stored.ticket = ticket(s, &rest);
 }
 
 static void do_notstored(struct story *s, struct event *ev, char *rest)
@@ -365,6 +413,15 @@ static const char *story_line(struct story *s, const char *at)
 		if (strcmp(verbs[i].word, line) == 0) {
 			verbs[i].make(s, &ev, rest);
 			step(s, &ev);
+			if (ev.kind == EVENT_SETTINGS && !s->is_restored) {
+				char first[sizeof(s->plan)];
+
+				s->is_restored = true;
+				memcpy(first, s->plan, sizeof(first));
+				step(s, &(struct event){ .kind = EVENT_RESTORE_ENDED, .restore.is_first_life = true });
+				assert_string_equal(s->plan, "");
+				memcpy(s->plan, first, sizeof(first));
+			}
 			return check_plan(s, at);
 		}
 	story_fail(s, "no such verb", line);
