@@ -45,8 +45,8 @@ static void test_requests(void **state)
 		{ MODIFY("sagx1", VERSION_TYPE_DEVICE, SIXTEEN, HUNDRED_28, SIXTY_FOUR, UINT32_MAX, UINT32_MAX),
 		  OF_DEVICE "&UpgradeType=" SIXTEEN "&CronExpression=" HUNDRED_28 "&Duration=4294967295&Jitter=4294967295&TimeZone="
 			    SIXTY_FOUR, 0 },
-		{ MODIFY("", VERSION_TYPE_DEVICE, "manual"), NULL, -EINVAL },
-		{ MODIFY(NULL, VERSION_TYPE_DEVICE, "manual"), NULL, -EINVAL },
+		{ MODIFY("", VERSION_TYPE_DEVICE, .upgrade_type = "manual"), NULL, -EINVAL },
+		{ MODIFY(NULL, VERSION_TYPE_DEVICE, .upgrade_type = "manual"), NULL, -EINVAL },
 		{ MODIFY("sagx1", VERSION_TYPE_DEVICE, "", "0 0 4 1/1 * ?", "Asia/Shanghai", 60, 5), NULL, -EINVAL },
 		{ { .action = API_MODIFY_DEVICE_AUTO_UPGRADE_POLICY, .region_id = "cn-hangzhou", .instance_id = "sag-a",
 		    .serial_number = "sagx1" }, NULL, -EINVAL },
