@@ -11,8 +11,8 @@ cd "$here" || exit 1
 sections=${*:-gcc clang valgrind lint e2e}
 for section in $sections; do
 	case $section in
-	gcc | clang | valgrind | lint | e2e) ;;
-	*) echo "no section '$section'; there are: gcc clang valgrind lint e2e" >&2; exit 2 ;;
+	gcc | clang | valgrind | lint | e2e | mutations) ;;
+	*) echo "no section '$section'; there are: gcc clang valgrind lint e2e mutations" >&2; exit 2 ;;
 	esac
 done
 logs=$here/build-logs
