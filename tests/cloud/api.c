@@ -56,6 +56,7 @@ static void fill_entry(struct call *call)
 	copy_printable(entry->serial, sizeof(entry->serial), serial);
 	copy_printable(entry->version_type, sizeof(entry->version_type), type);
 	copy_printable(entry->version, sizeof(entry->version), request_param(request, "VersionCode"));
+	copy_printable(entry->upgrade_type, sizeof(entry->upgrade_type), request_param(request, "UpgradeType"));
 }
 
 static bool check_line(struct call *call)

@@ -514,17 +514,6 @@ class Reads(Shared):
         versions = self.sim.call("DescribeSmartAccessGatewayVersions", params)[1]["SmartAGVersions"]["SmartAGVersion"]
         self.assertIn("3.6.0", [one["VersionCode"] for one in versions])
 
-    def test_auto_upgrade_policy(self):
-        identity = self.make(serial="sag-policy")
-        params = {"SmartAGId": identity, "SerialNumber": "sag-policy", "VersionType": "Device"}
-        self.assertEqual(self.sim.call("DescribeDeviceAutoUpgradePolicy", params)[1]["UpgradeType"], "manual")
-        new = {"CronExpression": "0 0 4 ? * 1", "Duration": "60", "TimeZone": "Asia/Tokyo"}
-        self.assertEqual(self.sim.call("ModifyDeviceAutoUpgradePolicy", {**params, **new, "Duration": "29"})[0], 400)
-        self.assertEqual(self.sim.call("ModifyDeviceAutoUpgradePolicy", {**params, **new})[0], 200)
-        answer = self.sim.call("DescribeDeviceAutoUpgradePolicy", params)[1]
-        self.assertEqual((answer["UpgradeType"], answer["CronExpression"], str(answer["Duration"]),
-                          answer["TimeZone"]), ("scheduled", "0 0 4 ? * 1", "60", "Asia/Tokyo"))
-
 
 class Upgrades(Shared):
     flags = ("--upgrade-time", "600ms")

@@ -132,6 +132,9 @@ static void release_held(struct server *s)
 			put(c, c->held->text, strlen(c->held->text));
 			c->held = NULL;
 		}
+	pthread_mutex_lock(&s->lock);
+	s->n_releases++;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* False when it is to end. */
@@ -200,6 +203,14 @@ void server_release(struct server *s)
 	s->is_released = true;
 	pthread_mutex_unlock(&s->lock);
 	wake(s);
+}
+
+size_t server_releases(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	size_t n = s->n_releases;
+	pthread_mutex_unlock(&s->lock);
+	return n;
 }
 
 void server_stop(struct server *s)
