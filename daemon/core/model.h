@@ -164,17 +164,6 @@ struct auto_upgrade_policy {
 	uint32_t duration_min, jitter_min;
 };
 
-/* The cloud's own upgrader of one target, as DescribeDeviceAutoUpgradePolicy tells it. Clean, "" for what is not told. */
-#define LIMIT_UPGRADE_TYPE 16
-#define LIMIT_CRON 128
-#define LIMIT_TIME_ZONE 64
-struct auto_upgrade_policy {
-	char upgrade_type[LIMIT_UPGRADE_TYPE + 1]; /* scheduled, boot, manual */
-	char cron[LIMIT_CRON + 1];                 /* Quartz, six fields */
-	char time_zone[LIMIT_TIME_ZONE + 1];
-	uint32_t duration_min, jitter_min;
-};
-
 /*
  * One device as one read showed it. Strings are never NULL but where said, are valid UTF-8 without
  * control characters, within the limits above, and borrowed.
