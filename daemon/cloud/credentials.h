@@ -19,7 +19,8 @@ extern const char *const credentials_source_names[CREDENTIALS_SOURCE_N]; /* "env
 struct credentials {
 	char access_key_id[256];
 	char access_key_secret[256];
-	char security_token[1200]; /* "" without */
+	char security_token[2049]; /* "" without */
+	bool is_awaited;           /* there is none yet, and one is being asked for */
 };
 
 enum {

@@ -46,7 +46,7 @@ struct sign_request {
 
 struct signed_request {
 	char target[SIGN_TARGET_MAX];                  /* what goes on the request line */
-	char headers[SIGN_HEADERS_MAX][1536];          /* "name: value", Host not among them */
+	char headers[SIGN_HEADERS_MAX][2304];          /* "name: value", Host not among them */
 	size_t n_headers;
 	char signature[128];                           /* for tests */
 };
