@@ -45,6 +45,13 @@ bool credentials_is_clean(const char *value)
 	return true;
 }
 
+bool credentials_is_role_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	/* "." and ".." are no names but ways in a path */
+	return n > 0 && n <= CREDENTIALS_ROLE_MAX && !name[n] && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 /* `what` names the place: "the variable X" or "key X of section [Y] in FILE". */
 static int store(const char *what, const char *value, char *dest, size_t size, struct error *ret_error)
 {

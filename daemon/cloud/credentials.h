@@ -21,6 +21,8 @@ enum credentials_source {
 };
 extern const char *const credentials_source_names[CREDENTIALS_SOURCE_N]; /* "env", "file", "ecs_ram_role", … */
 
+#define CREDENTIALS_ROLE_MAX 64
+
 struct credentials {
 	char access_key_id[256];
 	char access_key_secret[256];
@@ -44,6 +46,8 @@ int credentials_find_path(const char *path, char *ret_path, size_t size, struct 
 int credentials_read_file(const char *path, const char *what, char *buf, size_t size, struct error *ret_error) __attribute__((warn_unused_result));
 /* Printable ASCII without spaces: anything else could forge a header, and no key has it. */
 bool credentials_is_clean(const char *value);
+/* Letters, digits, ".", "_", "-"; at most CREDENTIALS_ROLE_MAX: it becomes a part of a path. */
+bool credentials_is_role_name(const char *name);
 void credentials_wipe(struct credentials *c);
 /* Borrowed view for the signer. */
 struct sign_key credentials_key(const struct credentials *c);

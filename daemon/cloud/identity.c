@@ -235,10 +235,10 @@ static int check_settings(struct identity *i, struct error *ret_error)
 	r = r ? r : parse_endpoint("metadata_endpoint", s->metadata_endpoint ? s->metadata_endpoint : DEFAULT_METADATA, &i->metadata, ret_error);
 	if (r)
 		return r;
-	if (s->source == CREDENTIALS_ECS_RAM_ROLE && *s->role_name && !identity_is_role_name(s->role_name)) {
+	if (s->source == CREDENTIALS_ECS_RAM_ROLE && *s->role_name && !credentials_is_role_name(s->role_name)) {
 		snprintf(ret_error->text, sizeof(ret_error->text),
 			 "role_name, or ALIBABA_CLOUD_ECS_METADATA, is no role's name: letters, digits, \".\", \"_\" and \"-\", at most %d",
-			 IDENTITY_ROLE_MAX);
+			 CREDENTIALS_ROLE_MAX);
 		return CREDENTIALS_E_MISSING;
 	}
 	if (s->source != CREDENTIALS_URI)

@@ -122,7 +122,7 @@ static int end_role(struct identity *i, const struct fetch_reply *reply)
 	int r;
 	if (is_metadata_refused(i, reply, "the name of the role", &r))
 		return r;
-	if (!identity_parse_word(reply->body, reply->len, i->role, sizeof(i->role)) || !identity_is_role_name(i->role)) {
+	if (!identity_parse_word(reply->body, reply->len, i->role, sizeof(i->role)) || !credentials_is_role_name(i->role)) {
 		fail(i, "%s: the answer is not the name of one role; set role_name", i->metadata.url);
 		return 0;
 	}

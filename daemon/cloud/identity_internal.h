@@ -59,7 +59,7 @@ struct identity {
 	uint64_t seed;
 	unsigned int n_failures;     /* in a row; also of a file */
 	unsigned int base_generation; /* that the last try was made with */
-	char role[IDENTITY_ROLE_MAX + 1];
+	char role[CREDENTIALS_ROLE_MAX + 1];
 	char token[IDENTITY_TOKEN_MAX + 1]; /* of the metadata service, "" for none */
 	int64_t token_until_ns;
 	bool is_token_renewed; /* in this refresh */

@@ -35,15 +35,6 @@ static bool is_word_char(char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
 }
 
-bool identity_is_role_name(const char *name)
-{
-	size_t n = 0;
-	while (is_word_char(name[n]))
-		n++;
-	/* "." and ".." are no names but ways in a path */
-	return n > 0 && n <= IDENTITY_ROLE_MAX && !name[n] && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
-
 bool identity_parse_word(const char *body, size_t len, char *ret_word, size_t size)
 {
 	while (len > 0 && (body[len - 1] == '\n' || body[len - 1] == '\r' || body[len - 1] == ' '))

@@ -9,7 +9,6 @@
 #include "cloud/credentials.h"
 
 #define IDENTITY_BODY_MAX 32768
-#define IDENTITY_ROLE_MAX 64
 #define IDENTITY_TOKEN_MAX 1024 /* of the metadata service */
 
 enum identity_shape {
@@ -33,5 +32,3 @@ int identity_parse_key(const char *body, size_t len, enum identity_shape shape, 
 bool identity_parse_word(const char *body, size_t len, char *ret_word, size_t size);
 /* "2026-01-31T23:59:59Z", nothing else. */
 bool identity_parse_time(const char *text, int64_t *ret_wall_s);
-/* Letters, digits, ".", "_", "-"; at most IDENTITY_ROLE_MAX: it becomes a part of a path. */
-bool identity_is_role_name(const char *name);

@@ -151,9 +151,9 @@ static void test_words(void **state)
 	static const char *const bad[] = { "", ".", "..", "a/b", "a b", "a%2f", "a?", "\xc3\xa9",
 		"12345678901234567890123456789012345678901234567890123456789012345" };
 	for (size_t n = 0; n < sizeof(bad) / sizeof(bad[0]); n++)
-		assert_false(identity_is_role_name(bad[n]));
-	assert_true(identity_is_role_name("KubernetesWorkerRole-1.a_b"));
-	assert_true(identity_is_role_name(bad[8] + 1));
+		assert_false(credentials_is_role_name(bad[n]));
+	assert_true(credentials_is_role_name("KubernetesWorkerRole-1.a_b"));
+	assert_true(credentials_is_role_name(bad[8] + 1));
 }
 
 static void test_refresh_times(void **state)
