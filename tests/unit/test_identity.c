@@ -384,6 +384,11 @@ static void test_bad_oidc(void **state)
 	run_until_news(IDENTITY_NEWS_FAILED, 1);
 	assert_non_null(strstr(world.text, "HTTP 400, refused with code AuthenticationFail.OIDCToken.Expired, request id R-7; check oidc_token_file"));
 	close_world();
+	OPEN(CREDENTIALS_OIDC, body_of("500 No", STS("A", IN_AN_HOUR)));
+	run_until_news(IDENTITY_NEWS_FAILED, 1);
+	assert_non_null(strstr(world.text, "HTTP 500 with a key"));
+	assert_key("");
+	close_world();
 	unlink(path);
 	unsetenv("ALIBABA_CLOUD_OIDC_TOKEN_FILE");
 }
@@ -493,6 +498,42 @@ static void test_file(void **state)
 	unsetenv("ALIBABA_CLOUD_CREDENTIALS_FILE");
 }
 
+/* A base key that was refused is replaced in its file: the role is asked for then, whatever pause it was in. */
+static void test_assume_role_follows_its_file(void **state)
+{
+	(void)state;
+	struct error error;
+	const struct step no = body_of("403 No", "{\"Code\":\"InvalidAccessKeyId.Inactive\"}");
+	write_file(INI("one"));
+	OPEN(CREDENTIALS_ASSUME_ROLE, no, no, no, no, no, GOOD(STS("A", IN_AN_HOUR)));
+	world.identity = identity_free(world.identity);
+	world.settings.base = CREDENTIALS_FILE;
+	world.settings.path = path;
+	assert_int_equal(open_identity(&error), 0);
+	for (unsigned int n = 1; n <= 5; n++) {
+		run_until_news(IDENTITY_NEWS_FAILED, n);
+		assert_non_null(strstr(world.text, "check the key of the base source"));
+		if (n < 5)
+			bed.skip_ns += 20 * NS_PER_S;
+	}
+	assert_in_range(deadline_s(), 1, 10);
+	bed.skip_ns += 10 * NS_PER_S; /* the file is as it was: the pause goes on */
+	turn_world();
+	turn_world();
+	assert_int_equal(server_requests(&bed.server), 5);
+	write_file(INI("two"));
+	bed.skip_ns += 10 * NS_PER_S;
+	int64_t began_ns = now_ns();
+	run_until_news(IDENTITY_NEWS_RECOVERED, 1);
+	assert_true(now_ns() - began_ns < 4 * NS_PER_S); /* of a pause of 25 s at least */
+	assert_key("A");
+	char value[128];
+	assert_true(header_of(server_request(&bed.server, 5), "authorization", value, sizeof(value)));
+	assert_non_null(strstr(value, "Credential=two,"));
+	close_world();
+	unlink(path);
+}
+
 /* What can be known at the start is said at the start. */
 static void test_settings(void **state)
 {
@@ -572,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_assume_role),
 		cmocka_unit_test(test_assume_role_from_ecs),
 		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_assume_role_follows_its_file),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_closing),
 	};
