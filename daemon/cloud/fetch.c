@@ -31,11 +31,13 @@ struct fetch {
 	void *ctx;
 };
 
+LIST_HEAD(fetch_list, fetch);
+
 struct fetcher {
 	CURLM *multi;
 	const char *user_agent; /* the client's */
 	bool is_closing;
-	LIST_HEAD(, fetch) active;
+	struct fetch_list active;
 };
 
 int fetcher_new(CURLM *multi, const char *user_agent, struct fetcher **ret_fetcher)
@@ -228,13 +230,19 @@ static void answer(struct fetch *f, enum fetch_result result, const char *advice
 	fetch_free(f);
 }
 
-bool fetcher_finish(struct fetcher *x, CURL *easy, CURLcode code)
+static struct fetch *find(const struct fetcher *x, const CURL *easy)
 {
 	struct fetch *f;
-	struct error advice = { "" };
 	LIST_FOREACH(f, &x->active, entry)
 		if (f->easy == easy)
-			break;
+			return f;
+	return NULL;
+}
+
+bool fetcher_finish(struct fetcher *x, CURL *easy, CURLcode code)
+{
+	struct fetch *f = find(x, easy);
+	struct error advice = { "" };
 	if (!f)
 		return false;
 	answer(f, judge(f, code, &advice), advice.text);
@@ -250,7 +258,7 @@ struct fetcher *fetcher_free(struct fetcher *x)
 	while ((f = LIST_FIRST(&x->active))) {
 		struct error advice;
 		snprintf(advice.text, sizeof(advice.text), "%s: the client was closed before the answer", f->endpoint.url);
-		answer(f, FETCH_RESULT_CLOSED, advice.text);
+		answer(f, FETCH_RESULT_CLOSED, advice.text); // NOLINT(clang-analyzer-unix.Malloc): that took the one before off the list
 	}
 	free(x);
 	return NULL;

@@ -134,7 +134,7 @@ static int end_role(struct identity *i, const struct fetch_reply *reply)
 static int take_key(struct identity *i, const struct fetch_reply *reply, enum identity_shape shape, const char *from)
 {
 	struct identity_key key;
-	struct error error;
+	struct error error = { "" };
 	int r = identity_parse_key(reply->body, reply->len, shape, &key, &error);
 	if (r == IDENTITY_E_INVALID)
 		fail(i, "%s: HTTP %ld, %.400s", from, reply->http_status, error.text);
@@ -163,7 +163,7 @@ static int ask_uri(struct identity *i)
 static int end_uri(struct identity *i, const struct fetch_reply *reply)
 {
 	struct endpoint endpoint;
-	struct error error;
+	struct error error = { "" };
 	int r = endpoint_parse_url(i->settings.uri, &endpoint, &error); /* was taken at the start */
 	if (r < 0)
 		return r;

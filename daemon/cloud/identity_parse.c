@@ -58,9 +58,9 @@ static int64_t days_of(int64_t year, int64_t month, int64_t day)
 	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-static int number_at(const char *text, size_t n)
+static int64_t number_at(const char *text, size_t n)
 {
-	int value = 0;
+	int64_t value = 0;
 	for (size_t i = 0; i < n; i++)
 		value = value * 10 + (text[i] - '0');
 	return value;
@@ -73,8 +73,8 @@ bool identity_parse_time(const char *text, int64_t *ret_wall_s)
 	for (size_t i = 0; i < sizeof(form); i++) /* the terminator, too */
 		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
 			return false;
-	int year = number_at(text, 4), month = number_at(text + 5, 2), day = number_at(text + 8, 2);
-	int hour = number_at(text + 11, 2), minute = number_at(text + 14, 2), second = number_at(text + 17, 2);
+	int64_t year = number_at(text, 4), month = number_at(text + 5, 2), day = number_at(text + 8, 2);
+	int64_t hour = number_at(text + 11, 2), minute = number_at(text + 14, 2), second = number_at(text + 17, 2);
 	bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days[month - 1] + (month == 2 && is_leap) || hour > 23 ||
 	    minute > 59 || second > 60)
@@ -149,7 +149,7 @@ static int copy_field(const cJSON *object, const char *name, char *dest, size_t 
 static int read_fields(const cJSON *object, struct identity_key *key, struct error *ret_error)
 {
 	struct credentials *c = &key->credentials;
-	char expiration[32];
+	char expiration[32] = "";
 	int r = copy_field(object, "AccessKeyId", c->access_key_id, sizeof(c->access_key_id), ret_error);
 	r = r ? r : copy_field(object, "AccessKeySecret", c->access_key_secret, sizeof(c->access_key_secret), ret_error);
 	r = r ? r : copy_field(object, "SecurityToken", c->security_token, sizeof(c->security_token), ret_error);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define IDENTITY_LIFE_MAX_S (7 * 86400) /* one that says it lives longer is asked for again all the same */
+#define IDENTITY_LIFE_MAX_S (INT64_C(7) * 86400) /* one that says it lives longer is asked for again all the same */
 
 struct identity_times {
 	int64_t received_ns; /* boot-time clock */
