@@ -9,7 +9,7 @@
 #pragma once
 
 #include "core/settings.h"
-#include "cloud/credentials.h"
+#include "cloud/identity.h"
 
 #define CONFIG_FILE_BYTES_MAX (64 * 1024 * 1024)
 #define CONFIG_FILES_MAX 1024
@@ -19,11 +19,7 @@
 /* One account, as far as the daemon's shells need it. */
 struct config_account {
 	const char *name;
-	struct {
-		enum credentials_source source;
-		const char *path;    /* NULL: the vendor's default places */
-		const char *profile; /* NULL: "default" */
-	} credentials;
+	struct identity_settings credentials;
 	const char *endpoint; /* NULL: https://smartag.<region>.aliyuncs.com/ */
 	enum sign_method signature;
 	struct {

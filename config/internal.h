@@ -102,8 +102,10 @@ struct raw_account {
 	struct raw_text name, endpoint;
 	struct {
 		struct raw_head head;
-		struct raw_word source;
-		struct raw_text path, profile;
+		struct raw_word source, base;
+		struct raw_text path, profile, role_name, uri, role_arn, oidc_provider_arn, oidc_token_file, session_name;
+		struct raw_text sts_endpoint, metadata_endpoint;
+		struct raw_duration duration;
 	} credentials;
 	struct raw_texts regions;
 	struct raw_word signature;
@@ -173,6 +175,9 @@ struct raw_title raw_title(const char *list, const struct raw_head *head, const 
 
 /* validate.c: takes raw's arena on success. 0, CONFIG_E_INVALID or -ENOMEM. */
 int validate(struct raw *raw, struct config **ret_config);
+
+/* credentials.c: all but the paths, which are resolved already. False without memory. */
+bool credentials_check(struct report *report, const struct raw_account *a, const char *title, struct identity_settings *out);
 
 /* shadow.c: warnings and errors about pins among themselves and about pins that no scope fits. 0 or -ENOMEM. */
 int shadow_check(struct report *report, const struct settings *settings, const struct raw_pin *const *raw_pins);

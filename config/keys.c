@@ -12,6 +12,16 @@ static const struct key credentials_items[] = {
 	{ "source", KEY_WORD, AT(credentials.source), WORDS(credentials_source_names), .is_required = true, .is_quiet = true },
 	{ "path", KEY_TEXT, AT(credentials.path), .min = 1, .max = CONFIG_PATH_MAX, .is_quiet = true },
 	{ "profile", KEY_TEXT, AT(credentials.profile), .min = 1, .max = 64, .is_quiet = true },
+	{ "role_name", KEY_TEXT, AT(credentials.role_name), .min = 1, .max = CREDENTIALS_ROLE_MAX, .is_quiet = true },
+	{ "uri", KEY_TEXT, AT(credentials.uri), .min = 1, .max = 1024, .is_quiet = true },
+	{ "role_arn", KEY_TEXT, AT(credentials.role_arn), .min = 1, .max = 256, .is_quiet = true },
+	{ "base", KEY_WORD, AT(credentials.base), "env", .words = credentials_source_names, .n_words = CREDENTIALS_OIDC, .is_quiet = true },
+	{ "oidc_provider_arn", KEY_TEXT, AT(credentials.oidc_provider_arn), .min = 1, .max = 256, .is_quiet = true },
+	{ "oidc_token_file", KEY_TEXT, AT(credentials.oidc_token_file), .min = 1, .max = CONFIG_PATH_MAX, .is_quiet = true },
+	{ "session_name", KEY_TEXT, AT(credentials.session_name), .min = 2, .max = 64, .is_quiet = true },
+	{ "duration", KEY_DURATION, AT(credentials.duration), "1h", .min = 900 * NS_PER_S, .max = 43200 * NS_PER_S },
+	{ "sts_endpoint", KEY_TEXT, AT(credentials.sts_endpoint), .min = 1, .max = 300, .is_quiet = true },
+	{ "metadata_endpoint", KEY_TEXT, AT(credentials.metadata_endpoint), .min = 1, .max = 300, .is_quiet = true },
 };
 static const struct keys credentials_keys = KEYS(credentials_items, ((struct raw_account *)0)->credentials);
 #undef AT

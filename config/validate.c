@@ -97,16 +97,9 @@ static const char *resolve_path(struct validate *v, const char *path)
 
 static void check_credentials(struct validate *v, const struct raw_account *a, const char *title, struct config_account *out)
 {
-	bool is_file = a->credentials.source.value == CREDENTIALS_FILE;
-	const struct raw_text *const only_files[] = { &a->credentials.path, &a->credentials.profile };
-
-	out->credentials.source = (enum credentials_source)a->credentials.source.value;
 	out->credentials.path = resolve_path(v, a->credentials.path.text);
-	out->credentials.profile = a->credentials.profile.text;
-	for (size_t i = 0; i < sizeof(only_files) / sizeof(only_files[0]); i++)
-		if (!is_file && a->credentials.source.line && only_files[i]->text)
-			ERROR(v, &a->head, only_files[i]->line, "%s: credentials.%s needs source = \"file\"; remove it or change source",
-			      title, i ? "profile" : "path");
+	out->credentials.oidc_token_file = resolve_path(v, a->credentials.oidc_token_file.text);
+	v->report->is_without_memory |= !credentials_check(v->report, a, title, &out->credentials);
 }
 
 /* False with an error to show, which is empty without memory: then all ends soon. */

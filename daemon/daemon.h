@@ -10,6 +10,7 @@
 #pragma once
 
 #include "cloud/client.h"
+#include "cloud/identity.h"
 #include "cloud/listing.h"
 #include "config.h"
 #include "core/reconcile.h"
@@ -23,7 +24,7 @@ struct view;
 
 struct daemon {
 	const struct config *config;
-	struct credentials *credentials; /* of each account */
+	struct identity **identities; /* of each account */
 	struct client_scope *client_scopes;
 	struct reconcile *core;
 	struct client *client;

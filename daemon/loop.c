@@ -108,7 +108,7 @@ static int new_client(struct daemon *d, struct error *ret_error)
 			.region_id = settings->scopes[i].region_id,
 			.endpoint = d->config->scope_endpoint[i],
 			.signature = account->signature,
-			.credentials = &d->credentials[n],
+			.credentials = identity_credentials(d->identities[n]),
 			.calls_per_second = account->api.calls_per_second,
 			.burst = account->api.burst,
 			.concurrency = account->api.concurrency,
@@ -120,26 +120,47 @@ static int new_client(struct daemon *d, struct error *ret_error)
 	return client_new(&options, &d->client, ret_error);
 }
 
-static int load_credentials(struct daemon *d)
+static void on_news(void *ctx, uint32_t account, enum identity_news news, const char *text, bool is_repeated)
 {
-	bool is_missing = false;
+	struct daemon *d = ctx;
 
-	d->credentials = calloc(d->config->n_accounts ? d->config->n_accounts : 1, sizeof(*d->credentials));
-	if (!d->credentials)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < d->config->n_accounts; i++) {
-		const struct config_account *account = &d->config->accounts[i];
-		struct error error = { .text = "" };
-		int r = credentials_load(account->credentials.source, account->credentials.path, account->credentials.profile,
-					 &d->credentials[i], &error);
+	report_identity(d->report, account, news, text, is_repeated);
+}
 
-		if (!r)
-			continue;
-		is_missing = true;
+static int new_identity(struct daemon *d, uint32_t n)
+{
+	const struct config_account *account = &d->config->accounts[n];
+	struct error error = { .text = "" };
+	const struct identity_options options = {
+		.settings = &account->credentials,
+		.signature = account->signature,
+		.ca_file = account->api.ca_file,
+		.proxy = account->api.proxy,
+		.timeout_ns = account->api.timeout_ns,
+		.random = random_u64,
+		.on_news = on_news,
+		.ctx = d,
+		.account = n,
+	};
+	int r = identity_new(&options, &d->identities[n], &error);
+
+	if (r)
 		log_line(LOG_LEVEL_ERROR, "no credentials", { "account", account->name },
 			 { "source", credentials_source_names[account->credentials.source] },
 			 { "error", error.text[0] ? error.text : strerror(-r) });
-	}
+	return r;
+}
+
+/* All that is wrong is told. Keys that are asked for come later; what is read must be there now. */
+static int new_identities(struct daemon *d)
+{
+	bool is_missing = false;
+
+	d->identities = calloc(d->config->n_accounts ? d->config->n_accounts : 1, sizeof(struct identity *));
+	if (!d->identities)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < d->config->n_accounts; i++)
+		is_missing |= new_identity(d, i) != 0;
 	return is_missing ? -ENOENT : 0;
 }
 
@@ -180,7 +201,7 @@ static int daemon_init(struct daemon *d, const struct daemon_options *options)
 	int r;
 
 	d->request_id = d->code = "";
-	r = load_credentials(d);
+	r = new_identities(d);
 	if (r)
 		return r;
 	r = registry_new(&d->registry);
@@ -213,10 +234,10 @@ static void daemon_deinit(struct daemon *d)
 	d->dispatch = dispatch_free(d->dispatch);
 	d->core = reconcile_free(d->core);
 	d->registry = registry_free(d->registry);
-	for (uint32_t i = 0; d->credentials && i < d->config->n_accounts; i++)
-		credentials_wipe(&d->credentials[i]);
+	for (uint32_t i = 0; d->identities && i < d->config->n_accounts; i++)
+		identity_free(d->identities[i]);
 	free(d->client_scopes);
-	free(d->credentials);
+	free(d->identities);
 }
 
 /* ---- turning ---- */
@@ -229,12 +250,23 @@ static void read_time(struct daemon *d)
 	d->wall_s = read_clock(CLOCK_REALTIME) / NS_PER_S;
 }
 
+static int run_identities(struct daemon *d)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; !r && i < d->config->n_accounts; i++)
+		r = identity_run(d->identities[i], d->client, d->now_ns, d->wall_s);
+	return r;
+}
+
 static int turn(struct daemon *d)
 {
 	int r;
 
 	read_time(d);
-	r = client_run(d->client, d->now_ns, d->wall_s);
+	r = run_identities(d);
+	if (r >= 0)
+		r = client_run(d->client, d->now_ns, d->wall_s);
 	if (r >= 0)
 		r = d->error;
 	if (r >= 0)
@@ -261,6 +293,12 @@ static int wait_ms(const struct daemon *d)
 		return 0;
 	if (client < next)
 		next = client;
+	for (uint32_t i = 0; i < d->config->n_accounts; i++) {
+		int64_t identity = identity_deadline_ns(d->identities[i], now, d->wall_s);
+
+		if (identity < next)
+			next = identity;
+	}
 	if (next <= now)
 		ms = 0;
 	else if ((next - now) / NS_PER_MS < WAIT_MAX_MS)

@@ -133,6 +133,7 @@ static void write_entry(struct answer *answer, const struct journal_entry *entry
 	answer_string(answer, "version", entry->version);
 	answer_string(answer, "upgrade_type", entry->upgrade_type);
 	answer_string(answer, "nonce", entry->nonce);
+	answer_string(answer, "access_key_id", entry->access_key_id);
 	answer_string(answer, "code", entry->code);
 	answer_number(answer, "http_status", entry->http_status);
 	answer_bool(answer, "lost", entry->is_lost);
@@ -374,6 +375,36 @@ static void post_catalogue(struct control *control)
 	}
 }
 
+/* False when it is given and cannot be used. */
+static bool copy_text(const cJSON *body, const char *name, char *dest, size_t size, bool is_required)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(body, name);
+
+	dest[0] = '\0';
+	if (item == NULL)
+		return !is_required;
+	if (!cJSON_IsString(item) || item->valuestring[0] == '\0' || strlen(item->valuestring) >= size)
+		return false;
+	memcpy(dest, item->valuestring, strlen(item->valuestring) + 1);
+	return true;
+}
+
+/* A second key beside the one of the flags, or in its place: a rotation, with or without a time when both hold. */
+static void post_key(struct control *control)
+{
+	static struct other_key key;
+
+	if (!copy_text(control->body, "id", key.id, sizeof(key.id), true) ||
+	    !copy_text(control->body, "secret", key.secret, sizeof(key.secret), true) ||
+	    !copy_text(control->body, "token", key.token, sizeof(key.token), false)) {
+		snprintf(control->error, sizeof(control->error), "a key has id, secret and perhaps token, all texts");
+		return;
+	}
+	control->sim->check.other = key;
+	control->sim->check.is_other_only = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(control->body, "only"));
+	answer_done(control);
+}
+
 static const struct {
 	const char *method, *path;
 	void (*serve)(struct control *control);
@@ -387,6 +418,7 @@ static const struct {
 	{"POST", "/_sim/catalogue", post_catalogue},
 	{"POST", "/_sim/auto_upgrade", post_auto_upgrade},
 	{"POST", "/_sim/move", post_move},
+	{"POST", "/_sim/key", post_key},
 };
 
 static void control_route(struct control *control, size_t route)

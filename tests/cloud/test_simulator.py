@@ -308,6 +308,23 @@ class Signatures(Shared):
             sim.token = "other"
             self.assertEqual(sim.call(LIST)[1]["Code"], "InvalidSecurityToken.MismatchWithAccessKey")
 
+    def test_keys_rotate(self):
+        with Simulator() as sim:
+            key = {"id": "STS.b", "secret": "secret of b", "token": "token of b"}
+            self.assertEqual(sim.call(LIST, key_id="STS.b", secret="secret of b")[1]["Code"], "InvalidAccessKeyId.NotFound")
+            sim.control("POST", "key", key)
+            self.assertEqual(sim.call(LIST)[0], 200)
+            self.assertEqual(sim.call(LIST, key_id="STS.b", secret="secret of b")[1]["Code"], "MissingSecurityToken")
+            sim.token = "token of b"
+            self.assertEqual(sim.call(LIST, key_id="STS.b", secret="secret of b")[0], 200)
+            self.assertEqual(sim.call(LIST, key_id="STS.b")[1]["Code"], "SignatureDoesNotMatch")
+            self.assertEqual(sim.requests()[-2]["access_key_id"], "STS.b")
+            sim.control("POST", "key", {**key, "only": True})
+            sim.token = None
+            self.assertEqual(sim.call(LIST)[1]["Code"], "InvalidAccessKeyId.NotFound")
+            for bad in ({}, {"id": "a"}, {"id": "", "secret": "b"}, {"id": "a", "secret": 1}, {"id": "a" * 200, "secret": "b"}):
+                sim.control("POST", "key", bad, expected=400)
+
     def test_wrong_clock(self):
         self.sim.faults(wrong_clock="1:20m")
         status, body, response = self.sim.raw(LIST)

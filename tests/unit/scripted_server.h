@@ -44,7 +44,7 @@ struct server {
 	size_t n_steps;
 	bool is_stopping, is_released;
 	size_t n_connections, n_requests, n_releases;
-	char *requests[SERVER_REQUESTS_MAX]; /* head of each, as it came */
+	char *requests[SERVER_REQUESTS_MAX]; /* each as it came, with its body */
 	struct connection connections[SERVER_CONNECTIONS_MAX];
 };
 

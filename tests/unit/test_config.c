@@ -3,6 +3,7 @@
 
 #define ERROR_AT(text, want) { text, CONFIG_ERROR, want }
 #define WARNING_AT(text, want) { text, CONFIG_WARNING, want }
+#define CREDENTIALS(inside) "accounts = ( { name = \"prod\"; regions = [ \"cn-shanghai\" ]; credentials: { " inside " }; } );\n"
 #define API(inside) "accounts = ( { name = \"prod\"; credentials: { source = \"env\"; }; regions = [ \"cn-shanghai\" ];\n" inside " } );\n"
 #define RULE(inside) ACCOUNT "policies = ( { name = \"p\"; windows = [ \"always\" ];\n" inside " } );\n"
 #define GOOD_PIN "match: { id = \"*\"; }; device = \"1.0\"; policy = \"p\";"
@@ -60,7 +61,7 @@ static const struct {
 	ERROR_AT(BASE "api_token = 5hunter2;", "t.cfg:3: the value is no plain decimal number"),
 	ERROR_AT(BASE "password hunter2;", "t.cfg:3: expected \"=\" after the name of a setting, found a text"),
 	ERROR_AT("accounts = ( { name = \"a\"; credentials: { source = \"hunter2\"; }; regions = [ \"cn-shanghai\" ]; } );",
-		 "t.cfg:1: accounts[0].credentials.source: the value cannot be used here; write one of \"env\", \"file\""),
+		 "t.cfg:1: accounts[0].credentials.source: the value cannot be used here; write one of \"env\", \"file\", \"ecs_ram_role\", \"uri\", \"oidc\", \"assume_role\""),
 
 	/* keys and types */
 	ERROR_AT(BASE "mod = \"observe\";", "t.cfg:3: mod: unknown key; did you mean \"mode\"?"),
@@ -107,7 +108,7 @@ static const struct {
 		 "t.cfg:1: accounts[0].name: \"\" is out of range; it goes from 1 to 256 bytes"),
 	ERROR_AT("accounts = ( { name = \"a\"; regions = [ \"cn-shanghai\" ]; } );", "t.cfg:1: accounts[0]: \"credentials\" is missing"),
 	ERROR_AT("accounts = ( { name = \"a\"; credentials: { }; regions = [ \"cn-shanghai\" ]; } );",
-		 "t.cfg:1: accounts[0].credentials: \"source\" is missing; write one of \"env\", \"file\""),
+		 "t.cfg:1: accounts[0].credentials: \"source\" is missing; write one of \"env\", \"file\","),
 	ERROR_AT("accounts = ( { name = \"a\"; credentials: { source = \"env\"; }; } );", "t.cfg:1: accounts[0]: \"regions\" is missing"),
 	ERROR_AT("accounts = ( { name = \"a\"; credentials: { source = \"env\"; }; regions = []; } );", "t.cfg:1: accounts[0] (\"a\"): regions is empty"),
 	ERROR_AT("accounts = ( { name = \"a\"; credentials: { source = \"env\"; }; regions = \"cn-shanghai\"; } );",
@@ -120,6 +121,21 @@ static const struct {
 		   "t.cfg:1: accounts[0] (\"a\"): region \"cn-shangai\" is not known to have Smart Access Gateways; did you mean \"cn-shanghai\"?"),
 	ERROR_AT("accounts = ( { name = \"a\"; credentials: { source = \"env\"; path = \"/x\"; }; regions = [ \"cn-shanghai\" ]; } );",
 		 "t.cfg:1: accounts[0] (\"a\"): credentials.path needs source = \"file\""),
+	ERROR_AT(CREDENTIALS("source = \"ecs_ram_role\"; uri = \"https://x/\";"), ": credentials.uri needs source = \"uri\"; remove it"),
+	ERROR_AT(CREDENTIALS("source = \"env\"; role_arn = \"acs:ram::1:role/r\";"), ": credentials.role_arn needs source = \"oidc\" or \"assume_role\""),
+	ERROR_AT(CREDENTIALS("source = \"uri\"; base = \"env\";"), ": credentials.base needs source = \"assume_role\""),
+	ERROR_AT(CREDENTIALS("source = \"assume_role\"; path = \"/x\";"), ": credentials.path needs source = \"file\""),
+	ERROR_AT(CREDENTIALS("source = \"assume_role\"; base = \"oidc\";"), "credentials.base: the value cannot be used here; write one of \"env\", \"file\", \"ecs_ram_role\", \"uri\""),
+	ERROR_AT(CREDENTIALS("source = \"uri\"; uri = \"http://keys.example/hunter2\";"), ": credentials.uri would carry secrets in the clear; use https://"),
+	ERROR_AT(CREDENTIALS("source = \"uri\"; uri = \"https://u:hunter2@keys.example/\";"), ": credentials.uri holds a user or password"),
+	ERROR_AT(CREDENTIALS("source = \"oidc\"; sts_endpoint = \"http://sts.example/\";"), ": credentials.sts_endpoint would carry secrets"),
+	ERROR_AT(CREDENTIALS("source = \"oidc\"; sts_endpoint = \"https://sts.example/hunter2\";"), ": credentials.sts_endpoint goes on after the host"),
+	ERROR_AT(CREDENTIALS("source = \"ecs_ram_role\"; metadata_endpoint = \"http://10.0.0.1/\";"), ": credentials.metadata_endpoint would carry secrets"),
+	ERROR_AT(CREDENTIALS("source = \"ecs_ram_role\"; role_name = \"../hunter2\";"), ": credentials.role_name is no role's name"),
+	ERROR_AT(CREDENTIALS("source = \"oidc\"; role_arn = \"hunter2\";"), ": credentials.role_arn is no resource name; write it as in \"acs:ram::1234567890123456:role/name\""),
+	ERROR_AT(CREDENTIALS("source = \"oidc\"; oidc_provider_arn = \"acs:ram::1:role/hunter2\";"), ": credentials.oidc_provider_arn is no resource name"),
+	ERROR_AT(CREDENTIALS("source = \"oidc\"; duration = \"14m\";"), "credentials.duration"),
+	ERROR_AT(CREDENTIALS("source = \"oidc\"; duration = \"13h\";"), "credentials.duration"),
 	ERROR_AT(API("credential = 5;"), "t.cfg:2: accounts[0].credential: unknown key; did you mean \"credentials\"?"),
 	ERROR_AT(API("endpoint = \"ftp://x/\";"), "t.cfg:2: accounts[0] (\"prod\"): endpoint does not begin with https://"),
 	ERROR_AT(API("endpoint = \"http://sag.example/\";"), "t.cfg:2: accounts[0] (\"prod\"): endpoint http://sag.example/ would send signed requests in the clear"),
@@ -225,6 +241,11 @@ static const char *const accepted[] = {
 	ACCOUNT "policies = ();\r\npins = [];\r\n",
 	API("api: { calls_per_second = 10; };"), API("api: { calls_per_second = 10.5; };"), API("api: { calls_per_second = \"0.5\"; };"),
 	API("poll_interval = \"200ms\";"),
+	CREDENTIALS("source = \"ecs_ram_role\"; role_name = \"r\"; metadata_endpoint = \"http://169.254.1.1/\";"),
+	CREDENTIALS("source = \"ecs_ram_role\";"), CREDENTIALS("source = \"uri\";"), CREDENTIALS("source = \"oidc\";"),
+	CREDENTIALS("source = \"uri\"; uri = \"http://localhost:1/a?b=c\";"), CREDENTIALS("source = \"uri\"; uri = \"https://keys.example/a\";"),
+	CREDENTIALS("source = \"assume_role\"; base = \"file\"; path = \"/k\"; profile = \"p\"; duration = \"15m\"; session_name = \"s1\";"),
+	CREDENTIALS("source = \"assume_role\"; base = \"ecs_ram_role\"; role_name = \"r\"; role_arn = \"acs:ram::1:role/r\"; sts_endpoint = \"https://sts.x\";"),
 	API("endpoint = \"https://sag.example:8443\";"),
 	"accounts = ( { name = \"a\"; credentials: { source = \"env\"; }; regions = [ \"lab-1\" ]; endpoint = \"https://sag.lab\"; } );",
 	"mode = \"enforce\";\n" API("endpoint = \"http://127.0.0.1:8080/\";"),
@@ -535,12 +556,44 @@ static void test_lines(void **state)
 	config_messages_deinit(&messages);
 }
 
+static void test_credentials(void **state)
+{
+	struct config *c = load(CREDENTIALS("source = \"assume_role\"; base = \"file\"; path = \"k\"; role_arn = \"acs:ram::1:role/r\"; session_name = \"s1\"; duration = \"2h\"; sts_endpoint = \"https://sts.x\";"));
+	const struct identity_settings *s = &c->accounts[0].credentials;
+
+	(void)state;
+	assert_int_equal(s->source, CREDENTIALS_ASSUME_ROLE);
+	assert_int_equal(s->base, CREDENTIALS_FILE);
+	assert_string_equal(s->path, "k");
+	assert_string_equal(s->role_arn, "acs:ram::1:role/r");
+	assert_string_equal(s->session_name, "s1");
+	assert_string_equal(s->sts_endpoint, "https://sts.x");
+	assert_int_equal(s->duration_ns, 7200 * NS_PER_S);
+	assert_null(s->uri);
+	config_free(c);
+	c = load(CREDENTIALS("source = \"oidc\"; oidc_provider_arn = \"acs:ram::1:oidc-provider/p\"; oidc_token_file = \"/t\";"));
+	s = &c->accounts[0].credentials;
+	assert_string_equal(s->oidc_provider_arn, "acs:ram::1:oidc-provider/p");
+	assert_string_equal(s->oidc_token_file, "/t");
+	assert_int_equal(s->base, CREDENTIALS_ENV);
+	assert_int_equal(s->duration_ns, 3600 * NS_PER_S);
+	config_free(c);
+	c = load(CREDENTIALS("source = \"ecs_ram_role\"; role_name = \"r\"; metadata_endpoint = \"http://127.0.0.1:1/\";"));
+	assert_string_equal(c->accounts[0].credentials.role_name, "r");
+	assert_string_equal(c->accounts[0].credentials.metadata_endpoint, "http://127.0.0.1:1/");
+	config_free(c);
+	c = load(CREDENTIALS("source = \"uri\"; uri = \"http://127.0.0.1:1/a\";"));
+	assert_string_equal(c->accounts[0].credentials.uri, "http://127.0.0.1:1/a");
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_credentials),
 		cmocka_unit_test(test_proxy),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_limits),
