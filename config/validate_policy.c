@@ -264,12 +264,19 @@ static bool is_plain_path(const char *path)
 static const char *check_prometheus(const struct policy_check *c)
 {
 	const struct raw_text *text = &c->raw->gate.prometheus;
-	const char *host = strstr(text->text, "://"), *path = host ? host + 3 + strcspn(host + 3, "/?#\\") : text->text + strlen(text->text);
-	char *server = arena_text(&c->v->raw->arena, text->text, (size_t)(path - text->text)), *url;
+	size_t scheme = strncasecmp(text->text, "https://", 8) == 0 ? 8 : 7, size;
 	struct endpoint endpoint;
 	struct error error;
-	size_t size;
+	const char *path;
+	char *server, *url;
 
+	if (scheme == 7 && strncasecmp(text->text, "http://", 7) != 0) {
+		ERROR(c->v, &c->raw->head, text->line, "%s: gate.prometheus does not begin with http:// or https://; write it as in \"http://127.0.0.1:9090\"",
+		      c->title);
+		return NULL;
+	}
+	path = text->text + scheme + strcspn(text->text + scheme, "/?#\\");
+	server = arena_text(&c->v->raw->arena, text->text, (size_t)(path - text->text));
 	c->v->report->is_without_memory |= !server;
 	if (!server)
 		return NULL;

@@ -2,6 +2,7 @@
 #include "config_test.h"
 
 #define API(inside) "accounts = ( { name = \"prod\"; credentials: { source = \"env\"; }; regions = [ \"cn-shanghai\" ];\n" inside " } );\n"
+#define PATH_106 "pppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp"
 #define NAME_64 "n23456789012345678901234567890123456789012345678901234567890abcd"
 #define VERSION_64 "1.3456789012345678901234567890123456789012345678901234567890.123"
 
@@ -81,7 +82,24 @@ static const struct config_case cases[] = {
 	ERROR_AT(RULE("retry: { first = \"7h\"; };"), "t.cfg:3: policies[0] (\"p\"): retry.first 7h is above retry.max 6h"),
 	ERROR_AT(RULE("retry: { max = \"30s\"; };"), "t.cfg:3: policies[0] (\"p\"): retry.first 1m is above retry.max 30s"),
 
+	/* paths */
+	ERROR_AT(BASE "state = \"\";", "t.cfg:3: state: \"\" is out of range; it goes from 1 to 1024 bytes"),
+	ERROR_AT(BASE "state = 5;", "t.cfg:3: state: 5 cannot be used here"),
+	ERROR_AT(BASE "control_socket = true;", "t.cfg:3: control_socket: true cannot be used here"),
+	ERROR_AT(BASE "control_socket = \"/" PATH_106 "x\";", "t.cfg:3: control_socket: \"/ppp"),
+	ERROR_AT(BASE "state = \"/run/x\";\ncontrol_socket = \"/run/x\";", "t.cfg:4: control_socket: is the same path as state"),
+
 	/* accounts */
+	ERROR_AT(API("catalogue_interval = \"99ms\";"), "accounts[0].catalogue_interval: \"99ms\" is out of range; it goes from 100ms to 30d"),
+	ERROR_AT(API("catalogue_interval = \"30d1s\";"), "accounts[0].catalogue_interval: \"30d1s\" is out of range"),
+	ERROR_AT(API("catalogue_interval = 5;"), "accounts[0].catalogue_interval: 5 cannot be used here"),
+	ERROR_AT(API("catalogue_interval = \"100ms\";"), "catalogue_interval is too short for api.calls_per_second: 100ms x 10 "),
+	ERROR_AT(API("auto_upgrade_interval = \"99ms\";"), "accounts[0].auto_upgrade_interval: \"99ms\" is out of range"),
+	ERROR_AT(API("auto_upgrade_interval = \"30d1s\";"), "accounts[0].auto_upgrade_interval: \"30d1s\" is out of range"),
+	ERROR_AT(API("auto_upgrade_interval = \"100ms\";"), "auto_upgrade_interval is too short for api.calls_per_second"),
+	ERROR_AT(API("blast_radius = 25;"), "accounts[0].blast_radius: 25 cannot be used here; write a share of at most 100 %"),
+	ERROR_AT(API("blast_radius = \"101%\";"), "accounts[0].blast_radius: \"101%\" cannot be used here"),
+	ERROR_AT(API("blast_radius = \"-1%\";"), "accounts[0].blast_radius: \"-1%\" cannot be used here"),
 	ERROR_AT("", "t.cfg: accounts: there is none"),
 	ERROR_AT("accounts = ();", "t.cfg: accounts: there is none"),
 	ERROR_AT("accounts = ( { credentials: { source = \"env\"; }; regions = [ \"cn-shanghai\" ]; } );", "t.cfg:1: accounts[0]: \"name\" is missing"),
@@ -183,7 +201,9 @@ static const char *const accepted[] = {
 	RULE("deadline = \"1s\"; max_in_flight = \"0.5%\"; retry: { first = \"6h\" }, verify = { soak = \"0s\"; vpn = FALSE }"),
 	ACCOUNT "policies = ();\r\npins = [];\r\n",
 	API("api: { calls_per_second = 10; };"), API("api: { calls_per_second = 10.5; };"), API("api: { calls_per_second = \"0.5\"; };"),
-	API("poll_interval = \"200ms\";"),
+	API("poll_interval = \"200ms\";"), API("catalogue_interval = \"30d\"; auto_upgrade_interval = \"200ms\";"),
+	API("blast_radius = \"0%\";"), API("blast_radius = \"100%\";"),
+	BASE "state = \"s.db\"; control_socket = \"/" PATH_106 "\";",
 	API("endpoint = \"https://sag.example:8443\";"),
 	"accounts = ( { name = \"a\"; credentials: { source = \"env\"; }; regions = [ \"lab-1\" ]; endpoint = \"https://sag.lab\"; } );",
 	"mode = \"enforce\";\n" API("endpoint = \"http://127.0.0.1:8080/\";"),
@@ -224,7 +244,11 @@ static void test_defaults(void **state)
 	assert_string_equal(s->scopes[0].region_id, "cn-shanghai");
 	assert_int_equal(s->scopes[0].poll_interval_ns, 60 * NS_PER_S);
 	assert_int_equal(s->scopes[0].dpi_poll_interval_ns, 3600 * NS_PER_S);
-	assert_true(s->scopes[0].calls_per_second == 10);
+	assert_int_equal(s->scopes[0].catalogue_interval_ns, 3600 * NS_PER_S);
+	assert_int_equal(s->scopes[0].auto_upgrade_interval_ns, 86400 * NS_PER_S);
+	assert_true(s->scopes[0].calls_per_second == 10 && s->scopes[0].blast_radius == 0.25);
+	assert_string_equal(c->state_path, "/var/lib/sagpin/state.db");
+	assert_string_equal(c->control_socket_path, "/run/sagpin/control.sock");
 	assert_string_equal(c->scope_endpoint[0], "https://smartag.cn-shanghai.aliyuncs.com/");
 	assert_int_equal(s->n_policies, 1);
 	assert_true(s->policies[0].is_always_open && !s->policies[0].max_in_flight.is_share && s->policies[0].verify.vpn);
@@ -257,10 +281,11 @@ static void test_proxy(void **state)
 static void test_values(void **state)
 {
 	struct config *c = load(
-		"mode = \"enforce\"; max_in_flight = 7;\n"
+		"mode = \"enforce\"; max_in_flight = 7; state = \"/s\"; control_socket = \"/c\";\n"
 		"accounts = (\n"
 		" { name = \"a\"; credentials: { source = \"file\"; path = \"k.ini\"; profile = \"lab\"; }; regions = [ \"r1\", \"r2\" ];\n"
 		"   endpoint = \"http://LOCALHOST:8080\"; signature = \"v2\"; poll_interval = \"1m30s\"; dpi_poll_interval = \"2h\";\n"
+		"   catalogue_interval = \"3h\"; auto_upgrade_interval = \"4h\"; blast_radius = \"0%\";\n"
 		"   api: { calls_per_second = \"2.5\"; burst = 3; concurrency = 4; timeout = \"5s\"; ca_file = \"/ca\"; }; },\n"
 		" { name = \"b\"; credentials: { source = \"env\"; }; regions = [ \"r1\" ]; endpoint = \"https://[::1]:443/\"; } );\n"
 		"policies = ( { name = \"p\"; windows = [ \"always\" ]; },\n"
@@ -283,7 +308,11 @@ static void test_values(void **state)
 	assert_int_equal(s->n_scopes, 3);
 	assert_string_equal(s->scopes[1].region_id, "r2");
 	assert_int_equal(s->scopes[1].poll_interval_ns, 90 * NS_PER_S);
-	assert_true(s->scopes[1].calls_per_second == 2.5);
+	assert_int_equal(s->scopes[1].catalogue_interval_ns, 3 * 3600 * NS_PER_S);
+	assert_int_equal(s->scopes[1].auto_upgrade_interval_ns, 4 * 3600 * NS_PER_S);
+	assert_true(s->scopes[1].calls_per_second == 2.5 && s->scopes[1].blast_radius == 0);
+	assert_string_equal(c->state_path, "/s");
+	assert_string_equal(c->control_socket_path, "/c");
 	assert_string_equal(c->scope_endpoint[1], "http://localhost:8080/");
 	assert_int_equal(c->scope_account[1], 0);
 	assert_string_equal(c->scope_endpoint[2], "https://[::1]/");
