@@ -84,6 +84,7 @@ struct raw_flag {
 };
 struct raw_word {
 	uint32_t value;
+	bool is_set; /* by a default, too; else what was written could not be used */
 	unsigned int line;
 };
 struct raw_count {

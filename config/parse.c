@@ -118,6 +118,7 @@ static enum take take_word(struct arena *arena, const struct key *key, const str
 	for (uint32_t i = 0; i < key->n_words; i++) {
 		if (strcmp(key->words[i], v->text) == 0) {
 			out->value = i;
+			out->is_set = true;
 			return TAKE_OK;
 		}
 	}

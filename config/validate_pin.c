@@ -93,8 +93,10 @@ static void check_never(struct validate *v, const struct raw_pin *p, struct pin 
 	for (uint32_t i = 0; i < out->n_never; i++) {
 		const struct raw_text *never = &p->never.items[i];
 
-		if (never->text[0] == '@')
+		if (never->text[0] == '@') {
 			ERROR(v, &p->head, never->line, "%s: never \"%s\" is no version; write one as the catalogue does, as in \"3.3.7\"", title.text, never->text);
+			continue;
+		}
 		for (int type = 0; type < VERSION_TYPE_N; type++)
 			if (out->version[type] && is_same_version(never->text, out->version[type]))
 				ERROR(v, &p->head, never->line, "%s: never names \"%s\", which %s pins; remove one of them", title.text, never->text,

@@ -231,17 +231,22 @@ static void check_waves(const struct policy_check *c)
 
 static void check_halt(const struct policy_check *c)
 {
+	_Static_assert(REASON_N <= 64, "a bit for each reason");
 	static const enum reason reasons[] = { REASON_DEADLINE, REASON_UNHEALTHY, REASON_REJECTED }; /* as the words in keys.c */
 	const struct raw_halt_reason *raw = c->raw->halt.by_reason.items;
 	uint32_t n = c->raw->halt.by_reason.n;
+	uint64_t seen = 0; /* a bit for each reason */
 	struct halt_reason *by_reason = take(c->v, n, sizeof(*by_reason));
 
 	for (uint32_t i = 0; by_reason && i < n; i++) {
-		by_reason[i] = (struct halt_reason){ reasons[raw[i].reason.value], raw[i].failures.n };
-		for (uint32_t k = 0; k < i; k++)
-			if (raw[i].reason.line && raw[k].reason.line && by_reason[k].reason == by_reason[i].reason)
-				ERROR(c->v, &raw[i].head, raw[i].reason.line, "%s: halt.by_reason names \"%s\" twice; remove one", c->title,
-				      reason_names[by_reason[i].reason]);
+		enum reason reason = reasons[raw[i].reason.value];
+
+		by_reason[i] = (struct halt_reason){ reason, raw[i].failures.n };
+		if (!raw[i].reason.is_set)
+			continue;
+		if (seen >> reason & 1)
+			ERROR(c->v, &raw[i].head, raw[i].reason.line, "%s: halt.by_reason names \"%s\" twice; remove one", c->title, reason_names[reason]);
+		seen |= UINT64_C(1) << reason;
 	}
 	c->out->halt.failures = c->raw->halt.failures.n;
 	c->out->halt.percent = c->raw->halt.percent.share;
@@ -280,6 +285,11 @@ static const char *check_prometheus(const struct policy_check *c)
 	c->v->report->is_without_memory |= !server;
 	if (!server)
 		return NULL;
+	if (strchr(server, '@')) {
+		ERROR(c->v, &c->raw->head, text->line, "%s: gate.prometheus holds a user or password before \"@\"; sagpin sends none, so write the address alone",
+		      c->title);
+		return NULL;
+	}
 	if (!parse_endpoint(c->v, server, &endpoint, &error)) {
 		ERROR(c->v, &c->raw->head, text->line, "%s: gate.prometheus %s", c->title, error.text);
 		return NULL;
@@ -309,7 +319,7 @@ static void check_gate(const struct policy_check *c)
 	c->shell->gate.open_when = (enum gate_open_when)c->raw->gate.open_when.value;
 	c->shell->gate.value = c->raw->gate.value.value;
 	c->shell->gate.timeout_ns = c->raw->gate.timeout.ns;
-	if (!c->raw->gate.open_when.line || wants_value == (c->raw->gate.value.line != 0))
+	if (!c->raw->gate.open_when.is_set || wants_value == (c->raw->gate.value.line != 0))
 		return;
 	if (wants_value)
 		ERROR(c->v, &c->raw->gate.head, c->raw->gate.open_when.line, "%s: gate.value is missing; write what the samples are compared with, as in value = 0.5",

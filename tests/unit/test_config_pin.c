@@ -29,6 +29,7 @@ static const struct config_case cases[] = {
 	ERROR_AT(VERSIONS("device = \"3.4.2\"; dpi = \"1.5\"; never = [ \"1.5\" ];"), "never names \"1.5\", which dpi pins"),
 	ERROR_AT(VERSIONS("device = \"3.4.2\"; via = [ \"3.1\" ]; never = [ \"3.1.0\" ];"), "never names \"3.1.0\", which via leads through"),
 	ERROR_AT(VERSIONS("device = \"3.4.2\"; never = [ \"@beta\" ];"), "never \"@beta\" is no version"),
+	ERROR_AT(VERSIONS("device = \"@beta\"; never = [ \"@beta\" ];"), "never \"@beta\" is no version"),
 	ERROR_AT(VERSIONS("device = \"3.4.2\"; never = [ \"3.3\", \"3.3\" ];"), "never names \"3.3\" twice"),
 };
 

@@ -79,6 +79,9 @@ static const struct config_case cases[] = {
 	ERROR_AT(HALT("by_reason = ( { reason = \"deadline\"; failures = 1; },\n{ reason = \"deadline\"; failures = 2; } );"),
 		 "t.cfg:4: policies[0] (\"p\"): halt.by_reason names \"deadline\" twice"),
 	ERROR_AT(HALT("by_reason = ( { reason = \"deadline\"; failures = 1; }, { }, { }, { } );"), "policies[0].halt.by_reason: has 4 entries; at most 3"),
+	/* a word that is wrong is no second "deadline", and no "empty" */
+	ERROR_AT(HALT("by_reason = ( { reason = \"x\"; failures = 1; }, { reason = \"deadline\"; failures = 2; } );"), "halt.by_reason[0].reason: \"x\" cannot"),
+	ERROR_AT(GATE(SERVER "query = \"up\"; open_when = \"over\"; value = 5;"), "gate.open_when: \"over\" cannot be used here"),
 	WARNING_AT(HALT("failures = 0; percent = \"0%\";"), "t.cfg:3: policies[0] (\"p\"): halt is off"),
 
 	/* gates */
