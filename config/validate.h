@@ -34,7 +34,8 @@ struct validate {
 };
 
 #define ERROR(v, head, at_line, ...) report_add((v)->report, CONFIG_ERROR, (head)->file, (at_line) ? (at_line) : (head)->line, __VA_ARGS__)
-#define WARNING(v, head, at_line, ...) report_add((v)->report, CONFIG_WARNING, (head)->file, (at_line) ? (at_line) : (head)->line, __VA_ARGS__)
+#define WARNING(v, head, at_line, ...)                                                                                                     \
+	report_add((v)->report, CONFIG_WARNING, (head)->file, (at_line) ? (at_line) : (head)->line, __VA_ARGS__)
 
 /* Zeroed memory of the configuration; NULL was noted. */
 void *take(struct validate *v, size_t n, size_t size);
@@ -53,7 +54,7 @@ struct names names_of(struct validate *v, const char *title, const struct raw_li
 struct reference {
 	const struct raw_head *head;
 	const char *title, *key;
-	const char *what; /* "window", "freeze", "policy" */
+	const char *what;     /* "window", "freeze", "policy" */
 	const char *built_in; /* another name that would be right, for the guess; or NULL */
 };
 uint32_t names_resolve(struct validate *v, const struct names *names, const struct reference *from, const struct raw_text *name);

@@ -18,11 +18,13 @@ static enum channel channel_of(const char *text)
 static void check_comparable(struct validate *v, const struct raw_pin *p, const char *key, const struct raw_text *version)
 {
 	if (!version_is_comparable(version->text))
-		ERROR(v, &p->head, version->line, "%s: %s \"%s\" is no version that can be compared; write numbers and dots, as in \"3.4.2\"",
+		ERROR(v, &p->head, version->line,
+		      "%s: %s \"%s\" is no version that can be compared; write numbers and dots, as in \"3.4.2\"",
 		      raw_title("pins", &p->head, &p->name).text, key, version->text);
 }
 
-static void check_version(struct validate *v, const struct raw_pin *p, enum version_type type, const struct raw_text *version, struct pin *out)
+static void check_version(struct validate *v, const struct raw_pin *p, enum version_type type, const struct raw_text *version,
+			  struct pin *out)
 {
 	static const char *const keys[VERSION_TYPE_N] = { "device =", "dpi =" };
 
@@ -40,13 +42,14 @@ static void check_version(struct validate *v, const struct raw_pin *p, enum vers
 }
 
 /* The texts alone, for the core. At most `max`. */
-static const char *const *texts_of(struct validate *v, const struct raw_pin *p, const char *key, const struct raw_texts *texts, uint32_t max, uint32_t *ret_n)
+static const char *const *texts_of(struct validate *v, const struct raw_pin *p, const char *key, const struct raw_texts *texts,
+				   uint32_t max, uint32_t *ret_n)
 {
 	const char **out;
 
 	if (texts->n > max) {
-		ERROR(v, &p->head, texts->line, "%s: %s has %u versions; at most %u are allowed", raw_title("pins", &p->head, &p->name).text, key,
-		      texts->n, max);
+		ERROR(v, &p->head, texts->line, "%s: %s has %u versions; at most %u are allowed",
+		      raw_title("pins", &p->head, &p->name).text, key, texts->n, max);
 		return NULL;
 	}
 	out = take(v, texts->n, sizeof(*out));
@@ -72,10 +75,11 @@ static void check_via(struct validate *v, const struct raw_pin *p, struct pin *o
 
 		check_comparable(v, p, "via", hop);
 		if (before == VERSION_ORDER_NEWER || before == VERSION_ORDER_SAME)
-			ERROR(v, &p->head, hop->line, "%s: via names \"%s\" behind \"%s\"; each must be newer than the one before it", title.text, hop->text,
-			      out->via[i - 1]);
+			ERROR(v, &p->head, hop->line, "%s: via names \"%s\" behind \"%s\"; each must be newer than the one before it",
+			      title.text, hop->text, out->via[i - 1]);
 		if (after == VERSION_ORDER_NEWER || after == VERSION_ORDER_SAME)
-			ERROR(v, &p->head, hop->line, "%s: via names \"%s\", which is not older than device = \"%s\"; remove it", title.text, hop->text, goal);
+			ERROR(v, &p->head, hop->line, "%s: via names \"%s\", which is not older than device = \"%s\"; remove it",
+			      title.text, hop->text, goal);
 	}
 }
 
@@ -94,16 +98,18 @@ static void check_never(struct validate *v, const struct raw_pin *p, struct pin 
 		const struct raw_text *never = &p->never.items[i];
 
 		if (never->text[0] == '@') {
-			ERROR(v, &p->head, never->line, "%s: never \"%s\" is no version; write one as the catalogue does, as in \"3.3.7\"", title.text, never->text);
+			ERROR(v, &p->head, never->line, "%s: never \"%s\" is no version; write one as the catalogue does, as in \"3.3.7\"",
+			      title.text, never->text);
 			continue;
 		}
 		for (int type = 0; type < VERSION_TYPE_N; type++)
 			if (out->version[type] && is_same_version(never->text, out->version[type]))
-				ERROR(v, &p->head, never->line, "%s: never names \"%s\", which %s pins; remove one of them", title.text, never->text,
-				      type == VERSION_TYPE_DEVICE ? "device" : "dpi");
+				ERROR(v, &p->head, never->line, "%s: never names \"%s\", which %s pins; remove one of them", title.text,
+				      never->text, type == VERSION_TYPE_DEVICE ? "device" : "dpi");
 		for (uint32_t k = 0; k < out->n_via; k++)
 			if (is_same_version(never->text, out->via[k]))
-				ERROR(v, &p->head, never->line, "%s: never names \"%s\", which via leads through; remove one of them", title.text, never->text);
+				ERROR(v, &p->head, never->line, "%s: never names \"%s\", which via leads through; remove one of them",
+				      title.text, never->text);
 		for (uint32_t k = 0; k < i; k++)
 			if (strcmp(never->text, p->never.items[k].text) == 0)
 				ERROR(v, &p->head, never->line, "%s: never names \"%s\" twice; remove one", title.text, never->text);
@@ -128,11 +134,14 @@ static void check_pin_policies(struct validate *v, const struct raw_pin *p, stru
 	uint32_t dpi_policy = p->dpi_policy.text ? find_policy(v, p, "dpi_policy =", &p->dpi_policy) : policy;
 
 	if (p->device.text && !p->policy.line)
-		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that device upgrades follow", raw_title("pins", &p->head, &p->name).text);
+		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that device upgrades follow",
+		      raw_title("pins", &p->head, &p->name).text);
 	else if (p->dpi.text && !p->policy.line && !p->dpi_policy.line)
-		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that DPI upgrades follow", raw_title("pins", &p->head, &p->name).text);
+		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that DPI upgrades follow",
+		      raw_title("pins", &p->head, &p->name).text);
 	if (p->dpi_policy.line && !p->dpi.line)
-		WARNING(v, &p->head, p->dpi_policy.line, "%s: dpi_policy has no effect without dpi", raw_title("pins", &p->head, &p->name).text);
+		WARNING(v, &p->head, p->dpi_policy.line, "%s: dpi_policy has no effect without dpi",
+			raw_title("pins", &p->head, &p->name).text);
 	out->policy[VERSION_TYPE_DEVICE] = p->device.text ? policy : POLICY_NONE;
 	out->policy[VERSION_TYPE_DPI] = p->dpi.text ? dpi_policy : POLICY_NONE;
 }
@@ -147,7 +156,8 @@ static void check_pin(struct validate *v, const struct raw_pin *p, struct pin *o
 		has_glob |= p->match.glob[k].line != 0;
 	}
 	if (!has_glob)
-		ERROR(v, &p->head, p->match.head.line, "%s: \"match\" %s; write what to match, or match: { id = \"*\"; } for every instance",
+		ERROR(v, &p->head, p->match.head.line,
+		      "%s: \"match\" %s; write what to match, or match: { id = \"*\"; } for every instance",
 		      raw_title("pins", &p->head, &p->name).text, p->match.head.line ? "is empty" : "is missing");
 	if (!p->device.line && !p->dpi.line)
 		ERROR(v, &p->head, 0, "%s: pins nothing; write device, dpi or both, as in device = \"3.4.2\"",

@@ -15,7 +15,7 @@ struct policy_check {
 	struct validate *v;
 	const struct raw_policy *raw;
 	const char *title;
-	struct policy *out;          /* for the core */
+	struct policy *out;	     /* for the core */
 	struct config_policy *shell; /* for the shells */
 };
 
@@ -25,7 +25,8 @@ static bool is_named_twice(const struct policy_check *c, const char *key, const 
 	for (uint32_t k = 0; k < i; k++) {
 		if (strcmp(texts->items[k].text, texts->items[i].text) != 0)
 			continue;
-		ERROR(c->v, &c->raw->head, texts->items[i].line, "%s: %s names \"%s\" twice; remove one", c->title, key, texts->items[i].text);
+		ERROR(c->v, &c->raw->head, texts->items[i].line, "%s: %s names \"%s\" twice; remove one", c->title, key,
+		      texts->items[i].text);
 		return true;
 	}
 	return false;
@@ -45,15 +46,18 @@ static void check_upgrade_takes(const struct policy_check *c, const struct confi
 
 	if (window->is_always || !window->rule.length_s || takes_ns <= window->rule.length_s * NS_PER_S)
 		return;
-	ERROR(c->v, &c->raw->head, c->raw->upgrade_takes.line ? c->raw->upgrade_takes.line : line,
-	      "%s: upgrade_takes %s is longer than the window \"%s\", which is open for %s, so nothing could start in it; change one of them", c->title,
-	      units_print_duration(takes_ns).text, window->name, units_print_duration(window->rule.length_s * NS_PER_S).text);
+	ERROR(
+	    c->v, &c->raw->head, c->raw->upgrade_takes.line ? c->raw->upgrade_takes.line : line,
+	    "%s: upgrade_takes %s is longer than the window \"%s\", which is open for %s, so nothing could start in it; change one of them",
+	    c->title, units_print_duration(takes_ns).text, window->name, units_print_duration(window->rule.length_s * NS_PER_S).text);
 }
 
 static void check_windows(const struct policy_check *c)
 {
 	const struct raw_texts *names = &c->raw->windows;
-	const struct reference from = { .head = &c->raw->head, .title = c->title, .key = "windows:", .what = "window", .built_in = "always" };
+	const struct reference from = {
+		.head = &c->raw->head, .title = c->title, .key = "windows:", .what = "window", .built_in = "always"
+	};
 	struct calendar_window *rules = take(c->v, names->n, sizeof(*rules));
 	uint32_t *indexes = take(c->v, names->n, sizeof(*indexes));
 
@@ -79,7 +83,8 @@ static void check_windows(const struct policy_check *c)
 	c->shell->windows = indexes;
 	c->shell->calendar.windows = rules;
 	if (!names->n && !names->is_bad)
-		WARNING(c->v, &c->raw->head, names->line, "%s: has no windows and never starts an upgrade; write windows = [ \"always\" ] if it should", c->title);
+		WARNING(c->v, &c->raw->head, names->line,
+			"%s: has no windows and never starts an upgrade; write windows = [ \"always\" ] if it should", c->title);
 }
 
 static void check_freezes(const struct policy_check *c)
@@ -92,7 +97,8 @@ static void check_freezes(const struct policy_check *c)
 	if (!rules || !indexes || !c->v->config->freezes || is_too_many(c, "freezes", names, CONFIG_POLICY_FREEZES_MAX))
 		return;
 	for (uint32_t i = 0; i < names->n; i++) {
-		uint32_t found = is_named_twice(c, "freezes", names, i) ? UINT32_MAX : names_resolve(c->v, &c->v->freezes, &from, &names->items[i]);
+		uint32_t found =
+		    is_named_twice(c, "freezes", names, i) ? UINT32_MAX : names_resolve(c->v, &c->v->freezes, &from, &names->items[i]);
 
 		if (found == UINT32_MAX)
 			continue;
@@ -145,7 +151,9 @@ static const regex_t *compile_site(const struct policy_check *c, const char *tex
 	c->v->held->regexes = held;
 	if (!held->regex.re_nsub)
 		ERROR(c->v, &c->raw->head, c->raw->site_by.line,
-		      "%s: site_by: the expression has no group; put ( ) around the part of the name that is the site, as in \"name:^([a-z]+-[0-9]+)\"", c->title);
+		      "%s: site_by: the expression has no group; put ( ) around the part of the name that is the site, as in "
+		      "\"name:^([a-z]+-[0-9]+)\"",
+		      c->title);
 	return &held->regex;
 }
 
@@ -169,7 +177,8 @@ static void check_site(const struct policy_check *c)
 		}
 	}
 	ERROR(c->v, &c->raw->head, c->raw->site_by.line,
-	      "%s: site_by \"%.80s\" is unknown; write \"instance\", \"city\", \"resource_group\" or \"name:\" and an expression, as in \"name:^([a-z]+-[0-9]+)\"",
+	      "%s: site_by \"%.80s\" is unknown; write \"instance\", \"city\", \"resource_group\" or \"name:\" and an expression, as in "
+	      "\"name:^([a-z]+-[0-9]+)\"",
 	      c->title, text);
 }
 
@@ -180,12 +189,13 @@ static void check_wave_name(const struct policy_check *c, const struct raw_wave 
 	if (!name->text)
 		return;
 	if (strcmp(name->text, "last") == 0)
-		ERROR(c->v, &waves[i].head, name->line, "%s: waves[%u]: the name \"last\" is that of the wave of what is left; choose another", c->title,
+		ERROR(c->v, &waves[i].head, name->line,
+		      "%s: waves[%u]: the name \"last\" is that of the wave of what is left; choose another", c->title,
 		      waves[i].head.index);
 	for (uint32_t k = 0; k < i; k++)
 		if (waves[k].name.text && strcmp(waves[k].name.text, name->text) == 0)
-			ERROR(c->v, &waves[i].head, name->line, "%s: waves[%u]: the name \"%s\" is taken by waves[%u]; give each its own", c->title,
-			      waves[i].head.index, name->text, waves[k].head.index);
+			ERROR(c->v, &waves[i].head, name->line, "%s: waves[%u]: the name \"%s\" is taken by waves[%u]; give each its own",
+			      c->title, waves[i].head.index, name->text, waves[k].head.index);
 }
 
 /* `percent` is that of the percent waves before, and becomes this one's. */
@@ -194,22 +204,28 @@ static void check_wave(const struct policy_check *c, const struct raw_wave *w, s
 	struct raw_title title = raw_title("waves", &w->head, &w->name);
 	bool has_glob = false;
 
-	*out = (struct wave){ .name = w->name.text, .is_match = w->match.head.line != 0, .percent = w->percent.share, .success = w->success.share,
-		.soak_ns = w->soak.ns };
+	*out = (struct wave){ .name = w->name.text,
+			      .is_match = w->match.head.line != 0,
+			      .percent = w->percent.share,
+			      .success = w->success.share,
+			      .soak_ns = w->soak.ns };
 	for (int k = 0; k < SELECTOR_N; k++) {
 		out->match.glob[k] = w->match.glob[k].text;
 		has_glob |= w->match.glob[k].line != 0;
 	}
 	if (out->is_match == (w->percent.line != 0))
-		ERROR(c->v, &w->head, 0, "%s: %s has %s; write one of them: match for chosen instances, or percent for a share of all", c->title, title.text,
-		      out->is_match ? "both match and percent" : "neither match nor percent");
+		ERROR(c->v, &w->head, 0, "%s: %s has %s; write one of them: match for chosen instances, or percent for a share of all",
+		      c->title, title.text, out->is_match ? "both match and percent" : "neither match nor percent");
 	if (out->is_match && !has_glob)
-		ERROR(c->v, &w->head, w->match.head.line, "%s: %s: \"match\" is empty; write what to match, as in match: { name = \"*-canary\"; }", c->title,
-		      title.text);
+		ERROR(c->v, &w->head, w->match.head.line,
+		      "%s: %s: \"match\" is empty; write what to match, as in match: { name = \"*-canary\"; }", c->title, title.text);
+	if (out->is_match && *percent >= 1)
+		WARNING(c->v, &w->head, 0, "%s: %s catches nothing: a wave before it has 100%% of all; put it first", c->title, title.text);
 	if (w->percent.share <= 0 || out->is_match)
 		return;
 	if (w->percent.share <= *percent)
-		ERROR(c->v, &w->head, w->percent.line, "%s: %s: percent %.10g%% is not above the %.10g%% of the wave before; shares include those of earlier waves",
+		ERROR(c->v, &w->head, w->percent.line,
+		      "%s: %s: percent %.10g%% is not above the %.10g%% of the wave before; shares include those of earlier waves",
 		      c->title, title.text, w->percent.share * 100, *percent * 100);
 	*percent = w->percent.share;
 }
@@ -245,7 +261,8 @@ static void check_halt(const struct policy_check *c)
 		if (!raw[i].reason.is_set)
 			continue;
 		if (seen >> reason & 1)
-			ERROR(c->v, &raw[i].head, raw[i].reason.line, "%s: halt.by_reason names \"%s\" twice; remove one", c->title, reason_names[reason]);
+			ERROR(c->v, &raw[i].head, raw[i].reason.line, "%s: halt.by_reason names \"%s\" twice; remove one", c->title,
+			      reason_names[reason]);
 		seen |= UINT64_C(1) << reason;
 	}
 	c->out->halt.failures = c->raw->halt.failures.n;
@@ -254,7 +271,8 @@ static void check_halt(const struct policy_check *c)
 	c->out->halt.by_reason = by_reason;
 	c->out->halt.n_by_reason = by_reason ? n : 0;
 	if (!c->out->halt.failures && c->out->halt.percent <= 0 && !n)
-		WARNING(c->v, &c->raw->head, c->raw->halt.head.line, "%s: halt is off: however many upgrades fail, the next ones start; set failures or percent", c->title);
+		WARNING(c->v, &c->raw->head, c->raw->halt.head.line,
+			"%s: halt is off: however many upgrades fail, the next ones start; set failures or percent", c->title);
 }
 
 /* What may stand behind the host: a folder of plain segments, for servers behind a proxy. */
@@ -276,8 +294,8 @@ static const char *check_prometheus(const struct policy_check *c)
 	char *server, *url;
 
 	if (scheme == 7 && strncasecmp(text->text, "http://", 7) != 0) {
-		ERROR(c->v, &c->raw->head, text->line, "%s: gate.prometheus does not begin with http:// or https://; write it as in \"http://127.0.0.1:9090\"",
-		      c->title);
+		ERROR(c->v, &c->raw->head, text->line,
+		      "%s: gate.prometheus does not begin with http:// or https://; write it as in \"http://127.0.0.1:9090\"", c->title);
 		return NULL;
 	}
 	path = text->text + scheme + strcspn(text->text + scheme, "/?#\\");
@@ -286,8 +304,8 @@ static const char *check_prometheus(const struct policy_check *c)
 	if (!server)
 		return NULL;
 	if (strchr(server, '@')) {
-		ERROR(c->v, &c->raw->head, text->line, "%s: gate.prometheus holds a user or password before \"@\"; sagpin sends none, so write the address alone",
-		      c->title);
+		ERROR(c->v, &c->raw->head, text->line,
+		      "%s: gate.prometheus holds a user or password before \"@\"; sagpin sends none, so write the address alone", c->title);
 		return NULL;
 	}
 	if (!parse_endpoint(c->v, server, &endpoint, &error)) {
@@ -295,14 +313,17 @@ static const char *check_prometheus(const struct policy_check *c)
 		return NULL;
 	}
 	if (!is_plain_path(path)) {
-		ERROR(c->v, &c->raw->head, text->line, "%s: gate.prometheus has something else than a plain path behind the host; write the address of the server only, as in \"http://127.0.0.1:9090\"",
+		ERROR(c->v, &c->raw->head, text->line,
+		      "%s: gate.prometheus has something else than a plain path behind the host; write the address of the server only, as "
+		      "in \"http://127.0.0.1:9090\"",
 		      c->title);
 		return NULL;
 	}
 	size = strlen(endpoint.url) + strlen(path) + 2;
 	url = take(c->v, size, 1);
 	if (url) /* endpoint.url ends with a slash, path begins with one */
-		snprintf(url, size, "%s%s%s", endpoint.url, path[0] ? path + 1 : "", path[0] && path[1] && path[strlen(path) - 1] != '/' ? "/" : "");
+		snprintf(url, size, "%s%s%s", endpoint.url, path[0] ? path + 1 : "",
+			 path[0] && path[1] && path[strlen(path) - 1] != '/' ? "/" : "");
 	return url;
 }
 
@@ -322,11 +343,11 @@ static void check_gate(const struct policy_check *c)
 	if (!c->raw->gate.open_when.is_set || wants_value == (c->raw->gate.value.line != 0))
 		return;
 	if (wants_value)
-		ERROR(c->v, &c->raw->gate.head, c->raw->gate.open_when.line, "%s: gate.value is missing; write what the samples are compared with, as in value = 0.5",
-		      c->title);
+		ERROR(c->v, &c->raw->gate.head, c->raw->gate.open_when.line,
+		      "%s: gate.value is missing; write what the samples are compared with, as in value = 0.5", c->title);
 	else
-		ERROR(c->v, &c->raw->gate.head, c->raw->gate.value.line, "%s: gate.value has no meaning with open_when = \"empty\"; remove it, or write \"above\" or \"below\"",
-		      c->title);
+		ERROR(c->v, &c->raw->gate.head, c->raw->gate.value.line,
+		      "%s: gate.value has no meaning with open_when = \"empty\"; remove it, or write \"above\" or \"below\"", c->title);
 }
 
 static void check_policy(struct validate *v, const struct raw_policy *p, struct policy *out, struct config_policy *shell)
@@ -335,8 +356,12 @@ static void check_policy(struct validate *v, const struct raw_policy *p, struct 
 	const struct policy_check c = { v, p, title.text, out, shell };
 
 	*out = (struct policy){
-		.name = p->name.text, .upgrade_takes_ns = p->upgrade_takes.ns, .max_in_flight = p->max_in_flight.limit,
-		.max_starts_per_hour = p->max_starts_per_hour.n, .max_in_flight_per_site = p->max_in_flight_per_site.n, .deadline_ns = p->deadline.ns,
+		.name = p->name.text,
+		.upgrade_takes_ns = p->upgrade_takes.ns,
+		.max_in_flight = p->max_in_flight.limit,
+		.max_starts_per_hour = p->max_starts_per_hour.n,
+		.max_in_flight_per_site = p->max_in_flight_per_site.n,
+		.deadline_ns = p->deadline.ns,
 		.retry = { .attempts = p->retry.attempts.n, .first_ns = p->retry.first.ns, .max_ns = p->retry.max.ns },
 		.verify = { .soak_ns = p->verify.soak.ns, .vpn = p->verify.vpn.is_on },
 		.auto_upgrade = (enum auto_upgrade)p->auto_upgrade.value,
@@ -349,11 +374,13 @@ static void check_policy(struct validate *v, const struct raw_policy *p, struct 
 	check_halt(&c);
 	check_gate(&c);
 	if (p->retry.first.ns > p->retry.max.ns)
-		ERROR(v, &p->head, p->retry.first.line ? p->retry.first.line : p->retry.max.line, "%s: retry.first %s is above retry.max %s; swap or change one",
-		      title.text, units_print_duration(p->retry.first.ns).text, units_print_duration(p->retry.max.ns).text);
+		ERROR(v, &p->head, p->retry.first.line ? p->retry.first.line : p->retry.max.line,
+		      "%s: retry.first %s is above retry.max %s; swap or change one", title.text,
+		      units_print_duration(p->retry.first.ns).text, units_print_duration(p->retry.max.ns).text);
 	if (p->upgrade_takes.line && p->upgrade_takes.ns > p->deadline.ns)
-		WARNING(v, &p->head, p->upgrade_takes.line, "%s: upgrade_takes %s is longer than the deadline %s, so upgrades would fail before they are done",
-			title.text, units_print_duration(p->upgrade_takes.ns).text, units_print_duration(p->deadline.ns).text);
+		WARNING(v, &p->head, p->upgrade_takes.line,
+			"%s: upgrade_takes %s is longer than the deadline %s, so upgrades would fail before they are done", title.text,
+			units_print_duration(p->upgrade_takes.ns).text, units_print_duration(p->deadline.ns).text);
 }
 
 void make_policies(struct validate *v)
@@ -410,7 +437,9 @@ void check_waves_reached(struct validate *v)
 		for (uint32_t w = 0; v->is_policy_used[i] && w < s->policies[i].n_waves; w++)
 			if (s->policies[i].waves[w].is_match && !(reached[i] >> w & 1))
 				WARNING(v, &waves[w].head, waves[w].match.head.line,
-					"%s: %s catches nothing: no pin with this policy matches such instances, and rollouts would wait for an approval",
-					raw_title("policies", &raw[i].head, &raw[i].name).text, raw_title("waves", &waves[w].head, &waves[w].name).text);
+					"%s: %s catches nothing: no pin with this policy matches such instances, and rollouts would wait "
+					"for an approval",
+					raw_title("policies", &raw[i].head, &raw[i].name).text,
+					raw_title("waves", &waves[w].head, &waves[w].name).text);
 	}
 }

@@ -33,7 +33,8 @@ static uint8_t check_days(struct validate *v, const struct raw_window *w, const 
 		int weekday;
 
 		if (!civil_parse_weekday(day->text, &weekday)) {
-			ERROR(v, &w->head, day->line, "%s: days: \"%s\" is no day; write \"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\", \"Sat\" or \"Sun\"", title,
+			ERROR(v, &w->head, day->line,
+			      "%s: days: \"%s\" is no day; write \"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\", \"Sat\" or \"Sun\"", title,
 			      day->text);
 			continue;
 		}
@@ -49,12 +50,15 @@ static void check_window(struct validate *v, const struct raw_window *w, struct 
 	struct raw_title title = raw_title("windows", &w->head, &w->name);
 
 	*out = (struct config_window){ .name = w->name.text, .time_zone = w->time_zone.text };
-	out->rule = (struct calendar_window){ .zone = find_zone(v, &w->head, title.text, &w->time_zone), .days = check_days(v, w, title.text),
-		.start_s = (int32_t)w->start.s, .length_s = w->length.ns / NS_PER_S };
+	out->rule = (struct calendar_window){ .zone = find_zone(v, &w->head, title.text, &w->time_zone),
+					      .days = check_days(v, w, title.text),
+					      .start_s = (int32_t)w->start.s,
+					      .length_s = w->length.ns / NS_PER_S };
 	if (w->name.text && strcmp(w->name.text, "always") == 0)
 		ERROR(v, &w->head, w->name.line, "%s: \"always\" is built in and open at all times; choose another name", title.text);
 	if (w->length.ns % NS_PER_S)
-		ERROR(v, &w->head, w->length.line, "%s: length %s is no whole number of seconds", title.text, units_print_duration(w->length.ns).text);
+		ERROR(v, &w->head, w->length.line, "%s: length %s is no whole number of seconds", title.text,
+		      units_print_duration(w->length.ns).text);
 }
 
 void make_windows(struct validate *v)
@@ -78,16 +82,20 @@ static void check_freeze(struct validate *v, const struct raw_freeze *f, struct 
 	struct raw_title title = raw_title("freezes", &f->head, &f->name);
 	struct calendar_interval interval;
 
-	*out = (struct config_freeze){ .name = f->name.text, .time_zone = f->time_zone.text, .reason = f->reason.text ? f->reason.text : "" };
-	out->rule = (struct calendar_freeze){ .zone = find_zone(v, &f->head, title.text, &f->time_zone), .from_civil_s = f->from.s, .to_civil_s = f->to.s };
+	*out =
+	    (struct config_freeze){ .name = f->name.text, .time_zone = f->time_zone.text, .reason = f->reason.text ? f->reason.text : "" };
+	out->rule = (struct calendar_freeze){ .zone = find_zone(v, &f->head, title.text, &f->time_zone),
+					      .from_civil_s = f->from.s,
+					      .to_civil_s = f->to.s };
 	if (!out->rule.zone || !f->from.is_set || !f->to.is_set)
 		return;
 	interval = calendar_freeze_interval(&out->rule);
 	if (interval.from_s >= interval.to_s)
-		ERROR(v, &f->head, f->to.line, "%s: ends before it begins: from %s to %s; swap or change them", title.text, civil_print(f->from.s).text,
-		      civil_print(f->to.s).text);
+		ERROR(v, &f->head, f->to.line, "%s: ends before it begins: from %s to %s; swap or change them", title.text,
+		      civil_print(f->from.s).text, civil_print(f->to.s).text);
 	else if (interval.to_s <= v->raw->now_s)
-		WARNING(v, &f->head, f->to.line, "%s: is over since %s; remove it, or change its dates", title.text, civil_print(f->to.s).text);
+		WARNING(v, &f->head, f->to.line, "%s: is over since %s; remove it, or change its dates", title.text,
+			civil_print(f->to.s).text);
 }
 
 void make_freezes(struct validate *v)

@@ -79,7 +79,8 @@ static bool has_end(const struct telling *t, struct calendar_interval opening)
 /* "now to Tue 2026-11-24 05:00", on that clock; NULL is UTC. */
 static void print_span(const struct telling *t, struct calendar_interval opening, const struct tzif *zone)
 {
-	int64_t from_s = zone ? tzif_local(zone, opening.from_s) : opening.from_s, to_s = zone ? tzif_local(zone, opening.to_s) : opening.to_s;
+	int64_t from_s = zone ? tzif_local(zone, opening.from_s) : opening.from_s,
+		to_s = zone ? tzif_local(zone, opening.to_s) : opening.to_s;
 
 	fprintf(t->out, "%s", opening.from_s == t->now_s ? "now" : civil_print(from_s).text);
 	if (has_end(t, opening))
@@ -140,10 +141,11 @@ static void print_state(const struct telling *t, const struct calendar_intervals
 		fprintf(t->out, "open\n");
 	} else if (freeze) {
 		fprintf(t->out, "closed (%s): \"%s\" until %s %s (%s UTC)%s%s\n", reason_names[REASON_FREEZE], freeze->name,
-			civil_print(tzif_local(freeze->rule.zone, to_s)).text, freeze->time_zone, civil_print(to_s).text, *freeze->reason ? ": " : "",
-			freeze->reason);
+			civil_print(tzif_local(freeze->rule.zone, to_s)).text, freeze->time_zone, civil_print(to_s).text,
+			*freeze->reason ? ": " : "", freeze->reason);
 	} else {
-		fprintf(t->out, "closed (%s): %s\n", reason_names[REASON_WINDOW], t->shell->n_windows ? "outside of its windows" : "it has no windows");
+		fprintf(t->out, "closed (%s): %s\n", reason_names[REASON_WINDOW],
+			t->shell->n_windows ? "outside of its windows" : "it has no windows");
 	}
 }
 
@@ -171,9 +173,12 @@ static void print_room(const struct telling *t, const struct calendar_room *room
 	if (!t->shell->n_windows)
 		return; /* said before */
 	if (room->n_usable)
-		fprintf(out, "  at most about %" PRIu64 " starts fit into the next %d days, which are open for ", count_starts(t, room), ROOM_DAYS);
+		fprintf(out, "  at most about %" PRIu64 " starts fit into the next %d days, which are open for ", count_starts(t, room),
+			ROOM_DAYS);
 	else
-		fprintf(out, "warning: policy \"%s\": no upgrade can start in the next %d days: its windows without its freezes never leave upgrade_takes ",
+		fprintf(out,
+			"warning: policy \"%s\": no upgrade can start in the next %d days: its windows without its freezes never leave "
+			"upgrade_takes ",
 			t->policy->name, ROOM_DAYS);
 	print_duration(out, room->n_usable ? room->open_s : takes_s);
 	fprintf(out, "%s\n", room->n_usable ? "" : "; widen windows or shorten freezes");
@@ -181,7 +186,8 @@ static void print_room(const struct telling *t, const struct calendar_room *room
 
 static int print_policy(const struct telling *t)
 {
-	const struct calendar_interval look = { t->now_s, t->now_s + LOOK_DAYS * DAY_S }, ahead = { t->now_s, t->now_s + ROOM_DAYS * DAY_S };
+	const struct calendar_interval look = { t->now_s, t->now_s + LOOK_DAYS * DAY_S },
+				       ahead = { t->now_s, t->now_s + ROOM_DAYS * DAY_S };
 	int64_t takes_s = (t->policy->upgrade_takes_ns + NS_PER_S - 1) / NS_PER_S;
 	struct calendar_intervals openings = { 0 }, freezes = { 0 };
 	struct calendar_room room;

@@ -52,6 +52,8 @@ static const struct config_case cases[] = {
 	ERROR_AT(WAVES("{ name = \"a\"; percent = \"1%\"; soak = \"30d1s\"; }"), "policies[0].waves[0].soak: \"30d1s\" is out of range; it goes from 0s to 30d"),
 	ERROR_AT(WAVES("{ name = \"a\"; percent = \"1%\"; soak = 5; }"), "policies[0].waves[0].soak: 5 cannot be used here"),
 	ERROR_AT(WAVES("{ name = \"a\"; percent = \"1%\"; pause = \"5s\"; }"), "policies[0].waves[0].pause: unknown key"),
+	WARNING_AT(WAVES("{ name = \"a\"; percent = \"100%\"; },\n{ name = \"b\"; " WHO("x") " }"),
+		   "t.cfg:4: policies[0] (\"p\"): waves[1] (\"b\") catches nothing: a wave before it has 100% of all"),
 	WARNING_AT(WAVES("{ name = \"a\"; " WHO("*-canry") " }") PINNED("name = \"shop-canary\";"),
 		   "t.cfg:3: policies[0] (\"p\"): waves[0] (\"a\") catches nothing: no pin with this policy"),
 	WARNING_AT(WAVES("{ name = \"a\"; match: { account = \"prod\"; region = \"eu-*\"; }; }") PINNED("region = \"cn-*\";"), "waves[0] (\"a\") catches nothing"),
