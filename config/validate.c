@@ -80,7 +80,7 @@ uint32_t names_resolve(struct validate *v, const struct names *names, const stru
 
 void warn_unused(struct validate *v, const char *list_name, const struct raw_list *list, size_t size, const bool *is_used, const char *by)
 {
-	for (uint32_t i = 0; i < list->n && !v->raw->is_incomplete; i++) {
+	for (uint32_t i = 0; i < list->n; i++) {
 		const struct raw_named *item = named_at(list, size, i);
 
 		if (!is_used[i])

@@ -58,7 +58,7 @@ struct reference {
 	const char *built_in; /* another name that would be right, for the guess; or NULL */
 };
 uint32_t names_resolve(struct validate *v, const struct names *names, const struct reference *from, const struct raw_text *name);
-/* A warning for each that is not used. Not when a file is missing. */
+/* A warning for each that is not used. */
 void warn_unused(struct validate *v, const char *list_name, const struct raw_list *list, size_t size, const bool *is_used, const char *by);
 
 /* False with an error to show, which is empty without memory: then all ends soon. */

@@ -5,9 +5,11 @@
 
 #define DAY INT64_C(86400)
 #define NOW CONFIG_TEXT_NOW_S /* Thu 2026-01-01 00:00 UTC, 08:00 in Shanghai */
-#define NIGHT "windows = ( { name = \"night\"; time_zone = \"Asia/Shanghai\"; days = [ \"Fri\", \"Sat\" ]; start = \"01:00\"; length = \"4h\"; } );\n"
+#define NIGHT "windows = ( { name = \"night\"; time_zone = \"Asia/Shanghai\"; days = [ \"Fri\", \"Sat\" ]; start = \"01:00\"; length = \"4h\"; },\n" \
+	"{ name = \"noon\"; time_zone = \"America/New_York\"; days = [ \"Mon\" ]; start = \"12:30\"; length = \"1h\"; } );\n"
 #define WITH(policy) ACCOUNT NIGHT \
 	"freezes = ( { name = \"sales\"; time_zone = \"Asia/Shanghai\"; from = \"2026-01-02 04:00\"; to = \"2026-01-10 02:00\"; reason = \"sales peak\"; },\n" \
+	"{ name = \"old\"; time_zone = \"Asia/Shanghai\"; from = \"2025-12-31\"; to = \"2026-01-01 08:00\"; },\n" \
 	"{ name = \"long\"; time_zone = \"UTC\"; from = \"2026-01-01\"; to = \"2027-12-31\"; } );\n" \
 	"policies = ( { name = \"p\"; " policy " } );\n" PIN("match: { id = \"*\"; }; device = \"1.0\"; policy = \"p\";")
 
@@ -44,6 +46,12 @@ static const struct {
 	  "  open Sat 2026-01-10 02:00 to Sat 2026-01-10 05:00 Asia/Shanghai (Fri 2026-01-09 18:00 to Fri 2026-01-09 21:00 UTC)\n"
 	  "  open Fri 2026-01-16 01:00 to Fri 2026-01-16 05:00 Asia/Shanghai (Thu 2026-01-15 17:00 to Thu 2026-01-15 21:00 UTC)\n"
 	  "  at most about 120 starts fit into the next 32 days, which are open for 1d6h\n", "" },
+	{ WITH("windows = [ \"night\" ]; freezes = [ \"sales\" ];"), NOW + 20 * 3600 - 900,
+	  "policy \"p\": open\n"
+	  "  open now to Fri 2026-01-02 04:00 Asia/Shanghai (now to Thu 2026-01-01 20:00 UTC)\n"
+	  "  open Sat 2026-01-10 02:00 to Sat 2026-01-10 05:00 Asia/Shanghai (Fri 2026-01-09 18:00 to Fri 2026-01-09 21:00 UTC)\n"
+	  "  open Fri 2026-01-16 01:00 to Fri 2026-01-16 05:00 Asia/Shanghai (Thu 2026-01-15 17:00 to Thu 2026-01-15 21:00 UTC)\n"
+	  "  at most about 109 starts fit into the next 32 days, which are open for 1d3h15m\n", "" },
 	{ WITH("windows = [ \"night\" ]; freezes = [ \"sales\" ];"), NOW + 20 * 3600 - 899,
 	  "policy \"p\": open, but nothing starts (window_too_short): less than upgrade_takes 15m is left\n"
 	  "  open now to Fri 2026-01-02 04:00 Asia/Shanghai (now to Thu 2026-01-01 20:00 UTC)\n"
@@ -56,6 +64,20 @@ static const struct {
 	  "  open Fri 2026-01-16 01:00 to Fri 2026-01-16 05:00 Asia/Shanghai (Thu 2026-01-15 17:00 to Thu 2026-01-15 21:00 UTC)\n"
 	  "  open Sat 2026-01-17 01:00 to Sat 2026-01-17 05:00 Asia/Shanghai (Fri 2026-01-16 17:00 to Fri 2026-01-16 21:00 UTC)\n"
 	  "  at most about 108 starts fit into the next 32 days, which are open for 1d3h\n", "" },
+	/* a freeze that is over right now, and an upgrade as long as its window: one start each */
+	{ WITH("windows = [ \"night\" ]; freezes = [ \"old\" ]; upgrade_takes = \"4h\"; deadline = \"5h\";"), NOW,
+	  "policy \"p\": closed (window): outside of its windows\n"
+	  "  open Fri 2026-01-02 01:00 to Fri 2026-01-02 05:00 Asia/Shanghai (Thu 2026-01-01 17:00 to Thu 2026-01-01 21:00 UTC)\n"
+	  "  open Sat 2026-01-03 01:00 to Sat 2026-01-03 05:00 Asia/Shanghai (Fri 2026-01-02 17:00 to Fri 2026-01-02 21:00 UTC)\n"
+	  "  open Fri 2026-01-09 01:00 to Fri 2026-01-09 05:00 Asia/Shanghai (Thu 2026-01-08 17:00 to Thu 2026-01-08 21:00 UTC)\n"
+	  "  at most about 10 starts fit into the next 32 days, which are open for 1d16h\n", "" },
+	/* each on its own clock, and on that of the one that begins it */
+	{ WITH("windows = [ \"noon\", \"night\" ];"), NOW,
+	  "policy \"p\": closed (window): outside of its windows\n"
+	  "  open Fri 2026-01-02 01:00 to Fri 2026-01-02 05:00 Asia/Shanghai (Thu 2026-01-01 17:00 to Thu 2026-01-01 21:00 UTC)\n"
+	  "  open Sat 2026-01-03 01:00 to Sat 2026-01-03 05:00 Asia/Shanghai (Fri 2026-01-02 17:00 to Fri 2026-01-02 21:00 UTC)\n"
+	  "  open Mon 2026-01-05 12:30 to Mon 2026-01-05 13:30 America/New_York (Mon 2026-01-05 17:30 to Mon 2026-01-05 18:30 UTC)\n"
+	  "  at most about 176 starts fit into the next 32 days, which are open for 1d20h\n", "" },
 	/* `always` with a freeze: on the freeze's clock, and without an end */
 	{ WITH("windows = [ \"always\" ]; freezes = [ \"sales\" ];"), NOW,
 	  "policy \"p\": open\n"
