@@ -229,12 +229,11 @@ static void check_zones(const struct life *l)
 {
 	for (size_t z = 0; z < ITEMS; z++)
 		for (int i = 0; i < 100; i++) {
-			int64_t utc_s = l->base_s + upto(60 * MINUTES_MAX), local_s = tzif_local(l->zones[z], utc_s);
+			int64_t utc_s = l->base_s + upto(60 * MINUTES_MAX);
 			struct tz_span span = tzif_span(l->zones[z], utc_s);
-			int64_t first_s = tzif_utc(l->zones[z], local_s);
+			int64_t civil = l->base_s / 60 + 2 * OFFSET_MAX + upto(MINUTES_MAX - 4 * OFFSET_MAX);
 
-			/* Only the gap rule may give a later one: what was skipped may yet be shown when the clock goes back. */
-			expect(first_s <= utc_s || tzif_local(l->zones[z], first_s) != local_s, "a wall clock time is not its first one");
+			expect(tzif_utc(l->zones[z], civil * 60) == l->base_s + 60 * model_minute(l, z, civil), "a wall clock time is at another time");
 			expect(utc_s < span.end_s, "a span is over before it is");
 			expect(tzif_offset(l->zones[z], span.end_s - 1) == span.offset_s, "a span has two offsets");
 		}
@@ -262,7 +261,7 @@ static void live(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t first = 1, runs = 300;
+	uint64_t first = 1, runs = 1000;
 
 	for (int i = 1; i + 1 < argc; i += 2)
 		*(strcmp(argv[i], "--seed") == 0 ? &first : &runs) = strtoull(argv[i + 1], NULL, 10);

@@ -85,13 +85,13 @@ static void test_good_ones(void **state)
 	assert_null(zones_free(NULL));
 }
 
-#define NAME_65 "N2345678901234567890123456789012345678901234567890123456789012345"
+#define NAME_64 "N234567890123456789012345678901234567890123456789012345678901234"
 
 static void test_names(void **state)
 {
 	static const char *const bad[] = {
 		"", "/", "/etc/passwd", "../outside", "Europe/../../outside", "Europe/..", ".", "zone.tab", "Europe//Berlin", "Europe/", "Europe Berlin",
-		"Z\xc3\xbcrich", "Europe\\Berlin", "Europe/Berlin\n", "\x1b[31m", "%s%n", NAME_65,
+		"Z\xc3\xbcrich", "Europe\\Berlin", "Europe/Berlin\n", "\x1b[31m", "%s%n", NAME_64 "5",
 	};
 	const struct tzif *zone = NULL;
 	struct zones *z = open_zones();
@@ -101,8 +101,8 @@ static void test_names(void **state)
 		assert_int_equal(zones_get(z, bad[i], &zone, &error), ZONES_E_UNKNOWN);
 		assert_string_equal(error.text, "this is no name of a time zone; write an IANA name of at most 64 bytes, such as \"Asia/Shanghai\", or \"UTC\"");
 	}
-	assert_int_equal(zones_get(z, NAME_65 + 1, &zone, &error), ZONES_E_UNKNOWN);
-	assert_non_null(strstr(error.text, NAME_65 + 1)); /* a name, only of nothing */
+	assert_int_equal(zones_get(z, NAME_64, &zone, &error), ZONES_E_UNKNOWN);
+	assert_non_null(strstr(error.text, NAME_64)); /* a name, only of nothing */
 	assert_null(zone);
 	zones_free(z);
 }
