@@ -278,7 +278,7 @@ static const struct {
 	{ VICTIM_TYPES + 5, 1, "\4", "is damaged: the name of local time type 0 is not in it" },
 	{ VICTIM_CHARS + 3, 1, "X", "is damaged: the name of local time type 0 is not in it" },
 	{ VICTIM_CHARS + 6, 1, "x", "is cut short or damaged: no rule between two line ends" },
-	{ VICTIM_CHARS + 6 + 4, 1, "\0", "is damaged: the rule at its end cannot be read" },
+	{ VICTIM_CHARS + 6 + 6, 1, "\0", "is damaged: the rule at its end cannot be read" }, /* behind what is a rule by itself */
 	{ VICTIM_CHARS + 6 + 4, 1, "\n", "is damaged: the rule at its end cannot be read" },
 };
 
