@@ -139,12 +139,10 @@ bool civil_parse_weekday(const char *text, int *ret_weekday)
 	size_t len = strlen(text);
 
 	for (int i = 0; i < CIVIL_WEEK_DAYS; i++) {
-		if (strncmp(text, weekday_names[i], len) != 0 || (len != SHORT_NAME_LEN && weekday_names[i][len]))
-			continue;
-		if (len < SHORT_NAME_LEN)
-			return false;
-		*ret_weekday = i;
-		return true;
+		if (strncmp(text, weekday_names[i], len) == 0 && (len == SHORT_NAME_LEN || !weekday_names[i][len])) {
+			*ret_weekday = i;
+			return true;
+		}
 	}
 	return false;
 }

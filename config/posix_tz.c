@@ -145,7 +145,8 @@ static int64_t week_day(const struct posix_tz_date *date, int64_t year)
 	int64_t first = civil_day(year, date->month, 1);
 	int64_t next = date->month == 12 ? civil_day(year + 1, 1, 1) : civil_day(year, date->month + 1, 1);
 	int want = (date->day + CIVIL_WEEK_DAYS - 1) % CIVIL_WEEK_DAYS; /* from Sunday first to Monday first */
-	int64_t day = first + (want - civil_weekday(first) + CIVIL_WEEK_DAYS) % CIVIL_WEEK_DAYS + (date->week - 1) * CIVIL_WEEK_DAYS;
+	int64_t day = first + (want - civil_weekday(first) + CIVIL_WEEK_DAYS) % CIVIL_WEEK_DAYS +
+		      (int64_t)(date->week - 1) * CIVIL_WEEK_DAYS;
 
 	return day < next ? day : day - CIVIL_WEEK_DAYS;
 }

@@ -194,7 +194,7 @@ static int take_rule(struct input *in, struct tzif *z)
 /* Steps to the data with 64 bit times. */
 static int take_headers(struct input *in, struct header *ret_header)
 {
-	struct header first;
+	struct header first = { 0 };
 	int r = take_header(in, &first);
 
 	if (r)
@@ -218,7 +218,7 @@ static int take_headers(struct input *in, struct header *ret_header)
 int tzif_new(const void *bytes, size_t len, struct tzif **ret_zone, struct error *ret_error)
 {
 	struct input in = { bytes, len, ret_error };
-	struct header header;
+	struct header header = { 0 };
 	struct tzif *z;
 	int r;
 

@@ -38,7 +38,7 @@ int32_t tzif_offset(const struct tzif *z, int64_t utc_s);
 /* The wall clock at utc_s, a civil time (civil.h). */
 int64_t tzif_local(const struct tzif *z, int64_t utc_s);
 /*
- * The instant at which the zone's wall clock shows a civil time: the first one when it shows it twice, and when it skips
- * it, the one that the offset before the gap gives.
+ * The instant at which the zone's wall clock first shows a civil time; when it first goes beyond it without showing it, the
+ * instant that the offset before that gap gives.
  */
 int64_t tzif_utc(const struct tzif *z, int64_t civil_s);

@@ -19,7 +19,7 @@ import zoneinfo  # noqa: E402  (reads PYTHONTZPATH when it is imported)
 
 FROM = calendar.timegm((2024, 1, 1, 0, 0, 0))
 TO = calendar.timegm((2038, 1, 1, 0, 0, 0))
-GRID = 97 * 3600  # goes through all hours of the day and days of the week; no two changes are that near to each other
+GRID = 163 * 3600  # goes through all hours of the day and days of the week; no two changes are that near to each other
 FAR = [calendar.timegm((year, month, 1, 0, 0, 0)) for year in (2100, 2400, 9000) for month in (1, 4, 7, 10)]
 EPOCH = datetime.datetime(1970, 1, 1)
 SECOND = datetime.timedelta(seconds=1)
