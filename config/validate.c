@@ -143,7 +143,7 @@ static const char *check_endpoint(struct validate *v, const struct raw_account *
 	struct error error;
 	char *url;
 
-	*ret_is_loopback = a->endpoint.line != 0; /* after an error that one is enough */
+	*ret_is_loopback = false;
 	if (!a->endpoint.text)
 		return NULL;
 	if (!parse_endpoint(v, a->endpoint.text, &endpoint, &error)) {
@@ -203,7 +203,6 @@ static void check_regions(struct validate *v, const struct raw_account *a, const
 static void check_account(struct validate *v, const struct raw_account *a, struct config_account *out)
 {
 	struct raw_title title = raw_title("accounts", &a->head, &a->name);
-	const struct raw_head *top = &v->raw->head;
 	bool is_loopback;
 
 	check_credentials(v, a, title.text, out);
@@ -224,10 +223,6 @@ static void check_account(struct validate *v, const struct raw_account *a, struc
 	out->api.proxy = a->api.proxy.text;
 	if (out->endpoint && is_loopback && a->api.proxy.text)
 		ERROR(v, &a->head, a->api.proxy.line, "%s: api.proxy would carry what is meant for loopback to another machine; remove it, or change endpoint",
-		      title.text);
-	if (v->config->settings.is_enforcing && !is_loopback)
-		ERROR(v, top, v->raw->mode.line,
-		      "mode: \"enforce\" is refused: %s has an endpoint that is not loopback. sagpin does not store its state yet and would forget running upgrades on a restart; write mode = \"observe\", or set endpoint to the simulator's address",
 		      title.text);
 }
 

@@ -304,7 +304,7 @@ def test_configurations_that_are_refused(build):
     good = config("http://127.0.0.1:8080/")
     cases = (
         (good.replace('mode = "enforce"', 'mode = "enforced"'), "mode"),
-        (good.replace("http://127.0.0.1:8080/", "https://smartag.example.com/"), "enforce"),
+        (good.replace("http://127.0.0.1:8080/", "http://smartag.example.com/"), "in the clear"),
         (good.replace('policy = "fast"', 'policy = "slow"'), "slow"),
         (good + "colour = 1;", "colour"),
         ('@include "/tmp"\n' + good, "@include"),
