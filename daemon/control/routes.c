@@ -87,7 +87,7 @@ static enum MHD_Result check_header(struct connection *c, const char *url, const
 		c->allow = route->method;
 		return refuse(c, 405, "that method is not for this path", "the header Allow names the one that is");
 	}
-	if (length && strtoull(length, NULL, 10) > CONTROL_BODY_MAX)
+	if (length && strtoull(length, NULL, 10) > CONTROL_BODY_TAKEN_MAX)
 		return refuse(c, 413, "the body is too large", "send one JSON object of at most 64 KiB");
 	return MHD_YES;
 }

@@ -510,6 +510,11 @@ static void test_oversize(void **state)
 	(void)state;
 	memset(body, ' ', sizeof(body) - 1);
 	expect(ask("POST", "/v1/acts", body), "413", "too large");
+	/* What is far too large is refused before it is sent. */
+	fd = dial();
+	send_text(fd, "POST /v1/acts HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n");
+	expect(receive(fd), "413", "too large");
+	close(fd);
 	/* A length that is not told. */
 	fd = dial();
 	send_text(fd, "POST /v1/acts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1116f\r\n");
@@ -531,7 +536,28 @@ static void test_oversize(void **state)
 	assert_int_equal(n_taken, 0);
 }
 
-/* Drips a byte a second: ended after ten, whatever it does; and an answer that is not taken is, too. */
+/* A large answer that is not taken ends with its connection. */
+static void test_answer_that_is_not_taken(void **state)
+{
+	const char *answer;
+	int fd;
+
+	(void)state;
+	n_rollouts = 5000;
+	fd = dial();
+	request(fd, "GET", "/v1/rollouts", "");
+	for (int i = 0; i < 5; i++)
+		turn(-1, 0);
+	now_ns += 11 * NS_PER_S;
+	for (int i = 0; i < 3; i++)
+		turn(-1, 0);
+	assert_int_equal(control_timeout_ms(control), -1); /* nobody is connected any more */
+	answer = receive(fd);
+	assert_true(strncmp(answer, "HTTP/1.1 200", 12) == 0 && !strstr(answer, "]}]}"));
+	close(fd);
+}
+
+/* Drips a byte a second: ended after ten, whatever it does. */
 static void test_slow(void **state)
 {
 	int fd, seconds;
@@ -718,6 +744,7 @@ int main(void)
 		TEST(test_who),
 		TEST(test_refused),
 		TEST(test_oversize),
+		TEST(test_answer_that_is_not_taken),
 		TEST(test_slow),
 		TEST(test_crowd),
 		TEST(test_idle),
