@@ -131,13 +131,13 @@ static const struct {
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
 static const char *const what_it_does[ACT_N] = {
-	[ACT_PAUSE] = "Starts no more upgrades: of everything (--all), a policy, or a rollout. What runs is followed to its end.",
-	[ACT_RESUME] = "Goes on with what was paused, and with what halted; its failures are counted anew.",
-	[ACT_APPROVE] = "Lets what waits with approval go on: --account, --version-type, --version and --count, or a wave of a rollout.",
+	[ACT_PAUSE] = "Starts no more upgrades: of everything, a policy or a rollout. What runs is followed to its end.",
+	[ACT_RESUME] = "Goes on with what was paused or halted; the failures of a rollout are counted anew.",
+	[ACT_APPROVE] = "Lets targets of an account, or a wave of a rollout, that wait with approval go on.",
 	[ACT_HOLD] = "Leaves targets on their version until they are released.",
 	[ACT_RELEASE] = "Undoes a hold; never one of the configuration.",
 	[ACT_RETRY] = "Clears attempts and failure of targets, so that they are tried again.",
-	[ACT_UPGRADE_NOW] = "Upgrades targets without waiting for window, wave, soak, rate and gate. Freezes and all else hold.",
+	[ACT_UPGRADE_NOW] = "Upgrades targets without window, wave, soak, rate and gate. All else holds, freezes included.",
 };
 
 /* ---- the command ---- */

@@ -94,7 +94,7 @@ static bool take_format(void *ctx, const char *value)
 static const struct option_spec options[] = {
 	{ "config.file", "FILE", "The configuration (/etc/sagpin/sagpin.cfg).", take_config_file },
 	{ "web.listen-address", "HOST:PORT", "Where to serve metrics; may be repeated (127.0.0.1:10917).", take_listen_address },
-	{ "control.socket", "PATH", "Where operators' commands reach it (" CONTROL_SOCKET_DEFAULT ").", take_control_socket },
+	{ "control.socket", "PATH", "Where commands reach it (" CONTROL_SOCKET_DEFAULT ").", take_control_socket },
 	{ "metrics.targets", "full|none", "Whether /metrics shows each target or totals only (full).", take_targets },
 	{ "log.level", "LEVEL", "debug, info, warn or error (info).", take_level },
 	{ "log.format", "FORMAT", "logfmt or json (logfmt).", take_format },
