@@ -4,6 +4,7 @@
  * One table says which options each has; what they mean together is the daemon's to say.
  */
 #include "commands.h"
+#include "config_messages.h"
 #include "control_client.h"
 #include "control/control.h"
 
@@ -13,7 +14,7 @@
 #include <string.h>
 
 struct act_options {
-	const char *socket;
+	char *socket; /* owned */
 	bool is_json;
 	const char *why;
 	cJSON *request;
@@ -32,8 +33,37 @@ static bool put(void *ctx, const char *key, const char *value)
 
 static bool take_socket(void *ctx, const char *value)
 {
-	((struct act_options *)ctx)->socket = value;
-	return true;
+	struct act_options *o = ctx;
+
+	free(o->socket);
+	o->socket = strdup(value);
+	return o->socket;
+}
+
+/* Where the daemon of a configuration listens. */
+static const char *socket_of(const struct config *config)
+{
+	(void)config; /* it has no key for that yet */
+	return CONTROL_SOCKET_DEFAULT;
+}
+
+static bool take_config_file(void *ctx, const char *value)
+{
+	struct config_messages messages;
+	struct config *config;
+	int r = config_load(value, &config, &messages);
+	bool is_good = r == 0;
+
+	if (r > 0)
+		config_messages_print(value, &messages);
+	else if (r < 0)
+		fprintf(stderr, "sagpin: %s: %s\n", value, strerror(-r));
+	else
+		is_good = take_socket(ctx, socket_of(config));
+	if (!r)
+		config_free(config);
+	config_messages_deinit(&messages);
+	return is_good;
 }
 
 static bool take_json(void *ctx, const char *value)
@@ -126,6 +156,7 @@ static const struct {
 	{ OF_APPROVALS, { "count", "N", "So many targets, as you saw them, and no more.", take_count } },
 	{ OF_EVERY, { "why", "TEXT", "Why; kept with the act. Required.", take_why } },
 	{ OF_EVERY, { "control.socket", "PATH", "Where the daemon listens (" CONTROL_SOCKET_DEFAULT ").", take_socket } },
+	{ OF_EVERY, { "config.file", "FILE", "… or the configuration of that daemon, which says where.", take_config_file } },
 	{ OF_EVERY, { "json", NULL, "Show the daemon's answer as it is.", take_json } },
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -215,22 +246,23 @@ static int ask(enum act_kind kind, const struct act_options *o)
 
 int command_act(int argc, char **argv)
 {
-	struct act_options o = { .socket = CONTROL_SOCKET_DEFAULT, .request = cJSON_CreateObject() };
+	struct act_options o = { .socket = strdup(CONTROL_SOCKET_DEFAULT), .request = cJSON_CreateObject() };
 	enum act_kind kind = ACT_PAUSE;
 	int r;
 
 	while (kind < ACT_N - 1 && strcmp(act_names[kind], argv[0]) != 0)
 		kind++;
-	if (!cJSON_AddStringToObject(o.request, "act", act_names[kind])) {
+	if (!o.socket || !cJSON_AddStringToObject(o.request, "act", act_names[kind])) {
 		fprintf(stderr, "sagpin: out of memory\n");
-		cJSON_Delete(o.request);
-		return 1;
+		r = 1;
+	} else {
+		r = parse(kind, argc, argv, &o);
 	}
-	r = parse(kind, argc, argv, &o);
 	if (!r)
 		r = ask(kind, &o);
 	else
 		r = r == -2 ? 0 : 1;
 	cJSON_Delete(o.request);
+	free(o.socket);
 	return r;
 }

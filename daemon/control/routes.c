@@ -42,6 +42,8 @@ static void serve_act(struct connection *c)
 		connection_answer(c, 500, NULL);
 	} else if (r) {
 		connection_answer_error(c, 400, error.what.text, error.next.text);
+	} else if (control_socket_peer(c->fd, c->who, sizeof(c->who)) < 0) {
+		connection_answer_error(c, 500, "the kernel does not say who asks", "ask from a process of this machine");
 	} else {
 		c->act->act.who = c->who;
 		c->request = ++control->last_request;

@@ -42,12 +42,8 @@ static void connection_open(struct control *control, struct MHD_Connection *mhd,
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct connection *c = info ? calloc(1, sizeof(*c)) : NULL;
 
-	if (c && control_socket_peer(info->connect_fd, c->who, sizeof(c->who)) < 0) {
-		free(c);
-		c = NULL;
-	}
 	if (!c) {
-		/* Without memory for a deadline, or a name to keep with what is done, there is no connection. */
+		/* No memory for a deadline, so none for the connection. */
 		if (info)
 			shutdown(info->connect_fd, SHUT_RDWR);
 		return;
@@ -235,8 +231,11 @@ static void end_overdue(struct connection *c)
 	if (c->is_suspended) {
 		c->request = 0;
 		walk_free(c);
-		connection_answer_error(c, 504, "it took too long; if it was an act, it holds, and it is not known whether it is stored",
-					"look at the daemon's log and its state store, then say it again");
+		if (c->act)
+			connection_answer_error(c, 504, "it took too long: it holds now, and it is not known whether it is stored",
+						"look at the state store (the log says what is wrong), then say it again");
+		else
+			connection_answer_error(c, 504, "it took too long to look at the whole fleet", "ask again; the daemon is busy");
 		return;
 	}
 	c->is_overdue = true;

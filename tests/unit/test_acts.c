@@ -79,6 +79,8 @@ static void test_nothing_to_store(void **state)
 	assert_int_equal(n_answers, 2);
 	expect_answer(0, 1, ACT_ALREADY, true);
 	expect_answer(1, 2, ACT_NOT_FOUND, true);
+	watch(EVENT_ACT, 0); /* of nobody who asked here */
+	assert_int_equal(n_answers, 2);
 }
 
 static void test_answered_when_durable(void **state)
@@ -138,6 +140,8 @@ static void test_waiting_at_the_end(void **state)
 	d.control = NULL; /* the socket went first */
 	watch(EVENT_STORED, 7);
 	assert_int_equal(n_answers, 0); /* acts_free() has the other: a leak checker says so */
+	watch(EVENT_ACT, 0); /* of nobody who asked here */
+	assert_int_equal(n_answers, 0);
 	assert_int_equal(acts_watch(NULL, &(const struct event){ .kind = EVENT_ACT }, NULL), 0);
 }
 
