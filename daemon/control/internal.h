@@ -12,7 +12,7 @@
 /* A few operators and scripts; what is above waits. */
 #define CONTROL_CONNECTIONS_MAX 32
 #define CONTROL_MEMORY_MAX 16384 /* of a connection: bounds the request's header */
-#define CONTROL_BODY_TAKEN_MAX (1024 * 1024) /* what is too large is taken and left, so that its sender hears why; beyond that not even that */
+#define CONTROL_BODY_TAKEN_MAX 1048576 /* what is too large is taken and left, so that its sender hears why; beyond that not even that */
 #define CONTROL_REQUEST_S 10     /* for a request to arrive, and again for its answer to be taken */
 #define CONTROL_RESULT_S 30      /* for an act to become durable, or a look at the fleet to end */
 #define CONTROL_WHO_MAX 256

@@ -75,6 +75,14 @@ static int wrong_type(const struct key *key, const char *wanted, struct control_
 	return invalid(ret_error, "correct the value, or leave the key out");
 }
 
+static int no_act(const char *what, struct control_error *ret_error)
+{
+	snprintf(ret_error->what.text, sizeof(ret_error->what.text), "\"act\" is %s", what);
+	invalid(ret_error, "there are: ");
+	append_names(&ret_error->next, act_names, ACT_N);
+	return ACT_REQUEST_E_INVALID;
+}
+
 static int read_act(const cJSON *value, struct act_request *request, struct control_error *ret_error)
 {
 	for (int i = 0; cJSON_IsString(value) && i < ACT_N; i++) {
@@ -83,10 +91,7 @@ static int read_act(const cJSON *value, struct act_request *request, struct cont
 			return 0;
 		}
 	}
-	snprintf(ret_error->what.text, sizeof(ret_error->what.text), "\"act\" is none that there is");
-	invalid(ret_error, "there are: ");
-	append_names(&ret_error->next, act_names, ACT_N);
-	return ACT_REQUEST_E_INVALID;
+	return no_act("none that there is", ret_error);
 }
 
 static int read_count(const struct key *key, const cJSON *value, struct act_request *request, struct control_error *ret_error)
@@ -161,11 +166,8 @@ static int read_object(const cJSON *object, struct act_request *request, struct 
 		if (r)
 			return r;
 	}
-	if (!is_given[0]) {
-		read_act(NULL, request, ret_error);
-		snprintf(ret_error->what.text, sizeof(ret_error->what.text), "\"act\" is missing");
-		return ACT_REQUEST_E_INVALID;
-	}
+	if (!is_given[0])
+		return no_act("missing", ret_error);
 	if (!request->act.why) {
 		snprintf(ret_error->what.text, sizeof(ret_error->what.text), "\"why\" is missing");
 		return invalid(ret_error, "say why: it is kept with the act, for whoever finds it at night");

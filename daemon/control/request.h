@@ -11,7 +11,7 @@
 
 #include "core/reconcile.h"
 
-#define CONTROL_BODY_MAX (64 * 1024)
+#define CONTROL_BODY_MAX 65536
 #define LIMIT_WHY 500
 
 /* What is wrong and what to do about it; both clean. */

@@ -97,7 +97,9 @@ static char *finish(struct json *j)
 /* A time on the boot-time clock, as UNIX seconds; 0 stays 0. */
 static double wall_of(const struct control *c, int64_t boot_ns)
 {
-	return boot_ns ? (double)(c->wall_s + (boot_ns - c->now_ns) / NS_PER_S) : 0;
+	int64_t from_now_s = (boot_ns - c->now_ns) / NS_PER_S;
+
+	return boot_ns ? (double)(c->wall_s + from_now_s) : 0;
 }
 
 /* ---- rollouts ---- */
