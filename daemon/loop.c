@@ -5,6 +5,7 @@
  * web server runs; then the wait. Nothing here may block.
  */
 #include "daemon.h"
+#include "acts.h"
 #include "dispatch.h"
 #include "log.h"
 #include "report.h"
@@ -58,6 +59,9 @@ static int step_once(struct daemon *d, struct event *ev)
 		return r;
 	report_step(d->report, read_clock(CLOCK_BOOTTIME) - began);
 	report_plan(d->report, ev, &plan, d->request_id, d->code);
+	r = acts_watch(d->acts, ev, &plan);
+	if (r < 0)
+		return r;
 	return dispatch_plan(d->dispatch, &plan);
 }
 
@@ -195,6 +199,30 @@ static int new_web(struct daemon *d, const struct daemon_options *options, struc
 	return web_new(&web, &d->web, ret_error);
 }
 
+static int new_control(struct daemon *d, const struct daemon_options *options, struct error *ret_error)
+{
+	const char *path = options->control_socket ? options->control_socket : d->config->control_socket_path;
+	struct control_options control = {
+		.path = path,
+		.core = d->core,
+		.settings = &d->config->settings,
+		.take_act = acts_take,
+		.version = SAGPIN_VERSION,
+	};
+	int r = acts_new(d, &d->acts);
+
+	if (r || !control.path[0])
+		return r;
+	control.ctx = d->acts;
+	r = control_new(&control, &d->control, ret_error);
+	if (r == -ENOENT && strcmp(path, CONTROL_SOCKET_DEFAULT) == 0) { /* a rehearsal without an installation */
+		log_line(LOG_LEVEL_WARN, "there is no control socket, so operators cannot pause or approve", { "error", ret_error->text });
+		ret_error->text[0] = '\0';
+		r = 0;
+	}
+	return r;
+}
+
 static int daemon_init(struct daemon *d, const struct daemon_options *options)
 {
 	struct error error = { .text = "" };
@@ -216,6 +244,8 @@ static int daemon_init(struct daemon *d, const struct daemon_options *options)
 	if (!r)
 		r = new_web(d, options, &error);
 	if (!r)
+		r = new_control(d, options, &error);
+	if (!r)
 		r = report_new(d, &d->report);
 	if (r)
 		log_line(LOG_LEVEL_ERROR, "cannot start", { "error", error.text[0] ? error.text : strerror(-r) });
@@ -225,6 +255,8 @@ static int daemon_init(struct daemon *d, const struct daemon_options *options)
 static void daemon_deinit(struct daemon *d)
 {
 	d->is_stopping = true;
+	d->control = control_free(d->control);
+	d->acts = acts_free(d->acts);
 	d->web = web_free(d->web);
 	d->client = client_free(d->client); /* answers what is under way, so the core must still be there */
 	if (d->report)
@@ -277,6 +309,10 @@ static int turn(struct daemon *d)
 		r = daemon_step(d, &tick);
 	}
 	web_run(d->web, d->now_ns);
+	if (r >= 0 && d->control) {
+		control_run(d->control, d->now_ns, d->wall_s);
+		r = d->error;
+	}
 	return r;
 }
 
@@ -287,6 +323,7 @@ static int wait_ms(const struct daemon *d)
 	int64_t next = reconcile_deadline_ns(d->core);
 	int64_t client = client_deadline_ns(d->client, now);
 	int web = web_timeout_ms(d->web);
+	int control = d->control ? control_timeout_ms(d->control) : -1;
 	int ms = WAIT_MAX_MS;
 
 	if (dispatch_has_deliveries(d->dispatch))
@@ -303,7 +340,9 @@ static int wait_ms(const struct daemon *d)
 		ms = 0;
 	else if ((next - now) / NS_PER_MS < WAIT_MAX_MS)
 		ms = (int)((next - now + NS_PER_MS - 1) / NS_PER_MS);
-	return web >= 0 && web < ms ? web : ms;
+	if (web >= 0 && web < ms)
+		ms = web;
+	return control >= 0 && control < ms ? control : ms;
 }
 
 /* Takes one signal, if one came; true when it ends the daemon. */
@@ -323,13 +362,15 @@ static bool is_told_to_stop(int signal_fd)
 
 static int loop(struct daemon *d, int signal_fd)
 {
-	struct curl_waitfd fds[WEB_FDS_MAX + 1] = { { .fd = signal_fd, .events = CURL_WAIT_POLLIN } };
+	struct curl_waitfd fds[WEB_FDS_MAX + 2] = { { .fd = signal_fd, .events = CURL_WAIT_POLLIN } };
 	int web_fd[WEB_FDS_MAX];
 	size_t n = web_fds(d->web, web_fd, WEB_FDS_MAX);
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
 		fds[i + 1] = (struct curl_waitfd){ .fd = web_fd[i], .events = CURL_WAIT_POLLIN };
+	if (d->control)
+		fds[++n] = (struct curl_waitfd){ .fd = control_fd(d->control), .events = CURL_WAIT_POLLIN };
 	while (r >= 0) {
 		int64_t woke = read_clock(CLOCK_BOOTTIME);
 
@@ -367,6 +408,8 @@ static void tell_start(const struct daemon *d)
 		 { "mode", d->config->settings.is_enforcing ? "enforce" : "observe" }, { "pins", text }, { "config_hash", d->config->hash });
 	for (size_t i = 0; web_address(d->web, i); i++)
 		log_line(LOG_LEVEL_INFO, "listening", { "address", web_address(d->web, i) });
+	if (d->control)
+		log_line(LOG_LEVEL_INFO, "control socket is open", { "path", control_path(d->control) });
 }
 
 int daemon_run(const struct daemon_options *options)

@@ -252,6 +252,17 @@ static void tell(const struct report *x, enum log_level level, const char *messa
 		 { "code", code }, { "request_id", request_id });
 }
 
+static void tell_act(const struct event *ev, const struct action *a)
+{
+	char count[16];
+
+	snprintf(count, sizeof(count), "%u", a->count);
+	log_line(LOG_LEVEL_INFO, "an operator's act", { "act", act_names[a->act] }, { "who", ev->act.who }, { "why", ev->act.why },
+		 { "outcome", act_outcome_names[a->act_outcome] }, { "count", count }, { "account", ev->act.account }, { "policy", ev->act.policy },
+		 { "version_type", ev->act.version_type }, { "version", ev->act.version }, { "wave", ev->act.wave },
+		 { "instance_id", ev->act.instance_id }, { "serial_number", ev->act.serial_number });
+}
+
 static void count_settled(struct report *x, const struct action *a)
 {
 	struct intent_view intent;
@@ -341,8 +352,11 @@ void report_plan(struct report *x, const struct event *ev, const struct plan *pl
 {
 	bool is_about_call = ev->kind == EVENT_CALLED;
 
-	for (size_t i = 0; i < plan->n_actions; i++)
+	for (size_t i = 0; i < plan->n_actions; i++) {
+		if (plan->actions[i].kind == ACTION_TELL_ACT && ev->kind == EVENT_ACT)
+			tell_act(ev, &plan->actions[i]);
 		report_action(x, &plan->actions[i], is_about_call ? request_id : "", is_about_call ? code : "");
+	}
 }
 
 /* ---- the cloud's replies ---- */
