@@ -263,6 +263,7 @@ static void see_reads(struct observer *o, const struct event *ev)
 		for (unsigned int k = 0; k < ob->n_devices; k++)
 			if (k == 0 || strcmp(ob->devices[k].serial_number, ob->devices[0].serial_number) != 0) /* twice: the first counts */
 				see_device(o, box, &ob->devices[k], ev);
+		observer_read_of(o, ev, box);
 		box->is_in_listing |= ev->kind == EVENT_LISTED;
 		box->unseen = 0;
 		if (ev->kind == EVENT_FRESH && o->asked[asked].ticket == ev->read.ticket && o->asked[asked].purpose == READ_FRESH)

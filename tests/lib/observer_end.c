@@ -29,11 +29,20 @@ static void judge(struct observer *o, struct seen_intent *in, const struct seen_
 		in->there_ns = ev->now_ns;
 	if (!in->was_there && is_its_own && !in->overdue_ns && ev->read.read_ns > in->created_ns + in->deadline_ns + 2 * FRESH_AGE)
 		in->overdue_ns = ev->now_ns;
-	if (in->there_ns && is_its_own && !in->late_ns && ev->read.read_ns > in->there_ns + in->deadline_ns + in->soak_ns)
-		in->late_ns = ev->now_ns;
 	in->was_beyond |= version != in->to && version != in->from;
 	in->was_back |= version == in->from && d->status == STATUS_ACTIVE;
 	in->was_healthy |= version == in->to && d->status == STATUS_ACTIVE && d->controller == HEALTH_NORMAL;
+}
+
+/* A read of the instance after soak and deadline ends it, whether it shows the device or not. */
+void observer_read_of(struct observer *o, const struct event *ev, const struct seen_box *box)
+{
+	for (size_t i = 0; i < o->n_open; i++) {
+		struct seen_intent *in = o->open[i];
+
+		if (in->box == box && in->there_ns && !in->late_ns && ev->read.read_ns > in->there_ns + in->deadline_ns + in->soak_ns)
+			in->late_ns = ev->now_ns;
+	}
 }
 
 /* What this read says about the intents that are under way for that device. */
@@ -142,7 +151,6 @@ static void count(struct observer *o, struct seen_intent *in)
 {
 	struct seen_counts *c = &in->serial_of->counts[in->type];
 
-	in->next_before_ns = c->next_ns;
 	if (in->ended == INTENT_FAILED)
 		c->failures++;
 	if (!observer_is_attempt(in))

@@ -71,11 +71,18 @@ static void forget_table(struct observer *o)
 	o->n_shown = 0;
 }
 
+static void forget_count(struct seen_counts *c)
+{
+	struct seen_counts was = *c;
+
+	*c = (struct seen_counts){.written = {was.written[0], was.written[1]}};
+}
+
 static void forget_counts(struct observer *o)
 {
 	for (size_t i = 0; i < o->n_serials; i++)
 		for (size_t t = 0; t < VERSION_TYPE_N; t++)
-			o->serials[i]->counts[t] = (struct seen_counts){.next_ns = o->serials[i]->counts[t].next_ns};
+			forget_count(&o->serials[i]->counts[t]);
 	for (size_t i = 0; i < o->n_tallies; i++)
 		o->tallies[i].value = 0;
 }
@@ -96,8 +103,6 @@ static void revive(struct observer *o, struct seen_intent *in)
 {
 	if (!in->is_settled)
 		return;
-	if (observer_is_attempt(in))
-		in->serial_of->counts[in->type].next_ns = in->next_before_ns;
 	in->is_settled = in->is_withdrawn = false;
 	observer_open(o, in);
 }
@@ -145,7 +150,9 @@ static void take_counts(struct observer *o, const struct store_row *row)
 		c = &observer_serial(o, rec->text[REC_TARGET_TEXT_SERIAL])->counts[rec->number[REC_TARGET_VERSION_TYPE]];
 		c->attempts = c->shown_attempts = (uint64_t)rec->number[REC_TARGET_ATTEMPTS];
 		c->failures = c->shown_failures = (uint64_t)rec->number[REC_TARGET_FAILURES];
-		c->next_ns += move_ns(o, row);
+		c->written[0] = c->written[0].made_ns == row->written_ns ? c->written[0] : c->written[1];
+		c->written[0].is_stored = true;
+		c->next_ns = c->written[0].next_ns + move_ns(o, row);
 		return;
 	}
 	c = &observer_serial(o, rec->text[REC_ATTEMPTS_TEXT_SERIAL])->counts[rec->number[REC_ATTEMPTS_VERSION_TYPE]];

@@ -46,6 +46,10 @@ struct seen_counts {
 	uint32_t made[VERSION_COUNT]; /* attempts that count for a version */
 	uint32_t terminal;            /* versions that were refused for good, one bit each */
 	int64_t next_ns;              /* not before this time again */
+	struct seen_written {
+		int64_t made_ns, next_ns;
+		bool is_stored;
+	} written[2]; /* what next_ns was in the last STORE of it, and in the last that succeeded before */
 	uint64_t shown_attempts, shown_failures; /* what was said to be stored */
 };
 
@@ -69,7 +73,6 @@ struct seen_intent {
 	int64_t left_ns;  /* when the call really left; 0: it did not */
 	int64_t late_ns; /* when something was first seen of it after soak and deadline of verifying */
 	int64_t there_ns, overdue_ns; /* when the new version was first seen; when it was first seen without it after the deadline */
-	int64_t next_before_ns;       /* of its target, before it ended */
 	uint64_t called_life;
 	bool is_stored, is_delivered, is_settled, is_withdrawn;
 	bool is_restored;  /* an earlier life made it */
@@ -163,6 +166,7 @@ void observer_upgrading(struct observer *o, const struct action *a);
 
 /* observer_end.c: what follows from the answers, and rules at the end of an intent */
 void observer_reads(struct observer *o, const struct event *ev, const struct seen_box *box, const struct device_observation *d);
+void observer_read_of(struct observer *o, const struct event *ev, const struct seen_box *box);
 void observer_called(struct observer *o, const struct event *ev);
 void observer_settled(struct observer *o, const struct action *a);
 void observer_lifetimes(struct observer *o);

@@ -113,9 +113,14 @@ static void check_scope(const struct observer *o, const struct record *rec)
 
 static void take_shown(struct observer *o, const struct record *rec)
 {
+	struct seen_counts *c = &observer_serial(o, rec->text[REC_TARGET_TEXT_SERIAL])->counts[rec->number[REC_TARGET_VERSION_TYPE]];
+
+	if (c->written[0].is_stored)
+		c->written[1] = c->written[0];
+	c->written[0] = (struct seen_written){.made_ns = o->w->now_ns, .next_ns = c->next_ns};
 	o->shown = observer_grow(o->shown, &o->shown_size, o->n_shown + 1, sizeof(*o->shown));
 	o->shown[o->n_shown++] = (struct seen_shown){
-		.of = &observer_serial(o, rec->text[REC_TARGET_TEXT_SERIAL])->counts[rec->number[REC_TARGET_VERSION_TYPE]],
+		.of = c,
 		.attempts = rec->is_removed ? 0 : (uint64_t)rec->number[REC_TARGET_ATTEMPTS],
 		.failures = rec->is_removed ? 0 : (uint64_t)rec->number[REC_TARGET_FAILURES],
 	};
@@ -160,6 +165,7 @@ void observer_store_ended(struct observer *o, const struct event *ev)
 	for (size_t i = 0; i < o->n_shown; i++) {
 		o->shown[i].of->shown_attempts = o->shown[i].attempts;
 		o->shown[i].of->shown_failures = o->shown[i].failures;
+		o->shown[i].of->written[0].is_stored = true;
 	}
 }
 

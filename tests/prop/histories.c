@@ -405,6 +405,13 @@ static bool can_be_upgraded(struct world *w, const struct target_view *v)
 static void check_arrived(struct world *w)
 {
 	struct target_view v;
+	struct policy_view pv;
+	for (uint32_t i = 0; getenv("DBG") && i < reconcile_target_slots(w->core); i++)
+		if (reconcile_target(w->core, i, &v))
+			fprintf(stderr, "%s %s %s %s pol %u %s/%s %s of %s next %lld\n", v.instance_id, v.serial_number, version_type_names[v.version_type], "", v.policy, phase_names[v.phase], reason_names[v.reason], v.reported, v.desired, (long long)(v.next_try_ns/1000000000));
+	for (uint32_t i = 0; getenv("DBG") && i < 3; i++)
+		if (reconcile_policy(w->core, i, &pv))
+			fprintf(stderr, "policy %u in flight %u limit %u managed %u starts %u may %d deadline %lld inflight %u daemon %u\n", i, pv.in_flight, pv.limit, pv.managed, pv.starts_last_hour, pv.may_start, (long long) w->draft.policies[i].deadline_ns/1000000000, reconcile_in_flight(w->core), w->draft.max_in_flight);
 
 	for (uint32_t i = 0; i < reconcile_target_slots(w->core) && !w->failure; i++)
 		if (reconcile_target(w->core, i, &v) && can_be_upgraded(w, &v) && v.phase != PHASE_IN_SYNC && v.phase != PHASE_AHEAD &&
