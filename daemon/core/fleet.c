@@ -665,6 +665,7 @@ void fleet_sweep(struct reconcile *r, uint32_t scope, uint32_t listing, int64_t 
 			continue;
 		if (inst->intent)
 			intent_check(r, inst->intent);
+		intents_check_of(r, slot); /* and those of its devices, when they began under another instance */
 		if (!instance_has_intent(r, inst) && !inst->is_leaving)
 			instance_remove(r, slot);
 	}

@@ -1,12 +1,12 @@
-/* What the two halves of the observer share: its own memory of what was seen and what was planned. */
+/* What the parts of the observer share: its own memory of what was seen and what was planned. */
 #pragma once
 
 #include "observer.h"
 
-#define OBSERVER_TARGETS 512
-#define OBSERVER_BOXES (WORLD_BOXES * WORLD_SCOPES)
 #define OBSERVER_ASKED 4096
-#define OBSERVER_DEVICES 24 /* serial numbers that one instance ever had */
+#define BOX_SLOTS 8
+#define SLACK (10 * NS_PER_S) /* ticks and latencies on top of the contract's bounds */
+#define FRESH_AGE (30 * NS_PER_S)
 
 /* The newest facts that any read delivered about one device of one instance. */
 struct seen_device {
@@ -18,16 +18,18 @@ struct seen_device {
 
 struct seen_box {
 	char id[WORLD_TEXT];
-	const struct world_box *box;
+	uint32_t index; /* of the world's boxes */
 	uint32_t scope, slot;
+	uint32_t slots[BOX_SLOTS], n_slots; /* of targets that were seen on it */
 	bool is_live; /* between TELL_INSTANCE_ADDED and TELL_INSTANCE_REMOVED */
 	bool is_in_listing;
+	bool is_named; /* a read told its name in this life: pins can be known */
 	uint64_t left_step; /* when it was removed */
 	int64_t read_ns, listed_ns; /* the newest read of it; of which the newest by list or follow */
 	uint32_t absences; /* complete listings in a row without it */
 	uint32_t unseen;   /* … since any read showed it */
-	struct seen_device devices[OBSERVER_DEVICES];
-	size_t n_devices;
+	struct seen_device *devices;
+	size_t n_devices, devices_size;
 	/* as the newest FRESH showed it */
 	int64_t fresh_ns;
 	unsigned int n_fresh;
@@ -38,18 +40,46 @@ struct seen_box {
 	enum health fresh_controllers[LIMIT_DEVICES], fresh_vpns[LIMIT_DEVICES];
 };
 
+/* What was tried on one target, as counted here. */
+struct seen_counts {
+	uint64_t attempts, failures;
+	uint32_t made[VERSION_COUNT]; /* attempts that count for a version */
+	uint32_t terminal;            /* versions that were refused for good, one bit each */
+	int64_t next_ns;              /* not before this time again */
+	struct seen_written {
+		int64_t made_ns, next_ns;
+		bool is_stored;
+	} written[2]; /* what next_ns was in the last STORE of it, and in the last that succeeded before */
+	uint64_t shown_attempts, shown_failures; /* what was said to be stored */
+};
+
+struct seen_serial {
+	char serial[WORLD_TEXT];
+	struct seen_box **boxes; /* that ever had it */
+	size_t n_boxes, boxes_size;
+	struct seen_counts counts[VERSION_TYPE_N];
+};
+
 struct seen_intent {
 	uint64_t id, store;
 	uint32_t target, scope, policy;
 	struct seen_box *box;
+	struct seen_serial *serial_of;
 	char serial[WORLD_TEXT];
 	enum version_type type;
 	int from, to;
 	int64_t created_ns, sent_ns, deadline_ns, soak_ns;
+	int64_t start_ns; /* as it counts for the sliding hour */
+	int64_t left_ns;  /* when the call really left; 0: it did not */
 	int64_t late_ns; /* when something was first seen of it after soak and deadline of verifying */
 	int64_t there_ns, overdue_ns; /* when the new version was first seen; when it was first seen without it after the deadline */
-	uint64_t attempts, failures; /* of the target before it */
+	uint64_t called_life;
 	bool is_stored, is_delivered, is_settled, is_withdrawn;
+	bool is_restored;  /* an earlier life made it */
+	bool is_away;      /* it is durable, and the new life has not taken it up yet */
+	bool is_forgotten; /* the state file was lost */
+	bool is_start_stored; /* at the begin of this life */
+	enum intent_outcome ended;
 	unsigned int n_upgrades;
 	bool is_called, is_probe;
 	enum call_outcome outcome;
@@ -65,13 +95,35 @@ struct seen_target {
 	enum reason reason;
 };
 
+struct seen_shown {
+	struct seen_counts *of;
+	uint64_t attempts, failures;
+};
+
+/* A counter that survives, by the key of its record. */
+struct seen_tally {
+	uint64_t key, value;
+};
+
 struct observer {
 	struct world *w;
-	struct seen_box boxes[OBSERVER_BOXES];
-	size_t n_boxes;
-	struct seen_intent *intents;
-	size_t n_intents, intents_size, first_open; /* all before first_open are settled */
-	struct seen_target targets[OBSERVER_TARGETS];
+	struct seen_box **boxes; /* by box and scope; NULL: never seen */
+	size_t boxes_size;
+	struct seen_box **known; /* the same, dense */
+	size_t n_known, known_size;
+	struct seen_box **at_slot;
+	size_t at_slot_size, n_live;
+	struct seen_serial **serials;
+	size_t n_serials, serials_size;
+	struct index serial_index, intent_index, tally_index;
+	struct seen_tally *tallies;
+	size_t n_tallies, tallies_size;
+	struct seen_intent **intents;
+	size_t n_intents, intents_size, first_recent; /* all before it left the sliding hour */
+	struct seen_intent **open; /* unsettled, oldest first */
+	size_t n_open, open_size;
+	struct seen_target *targets;
+	size_t targets_size;
 	struct {
 		uint64_t ticket;
 		char id[WORLD_TEXT];
@@ -79,19 +131,56 @@ struct observer {
 	} asked[OBSERVER_ASKED];
 	int64_t first_listing_ns[WORLD_SCOPES];
 	int64_t shortest_deadline_ns[WORLD_POLICIES];
+	int64_t shortest_settling_ns; /* over all settings that held, the longest deadline */
 	bool is_usable[WORLD_SCOPES], is_paused[WORLD_SCOPES];
+	bool is_settled[WORLD_SCOPES]; /* by the store, at the begin of this life */
 	int64_t probed_ns[WORLD_SCOPES];
-	uint64_t last_store;
+	uint64_t last_store, storing; /* under way, 0: none */
 	uint64_t last_ticket, new_ticket; /* the highest before this step, and with it */
+	struct seen_shown *shown; /* counters of the STORE under way: shown once it is done */
+	size_t n_shown, shown_size;
+	bool is_store_behind; /* the last STORE failed */
+	uint64_t countdown;  /* steps until all is looked at again */
+	uint32_t turn;       /* the target slot that is looked at next, whatever happens */
 };
 
+/* observer.c: memory */
 struct seen_box *observer_box(struct observer *o, uint32_t scope, const char *id);
-struct seen_box *observer_box_at(struct observer *o, uint32_t slot);
-struct seen_device *observer_device(struct seen_box *box, const char *serial);
-struct seen_intent *observer_unsettled(struct observer *o, uint32_t target);
-bool observer_is_shared(const struct observer *o, const char *serial); /* was ever seen under two instances */
+struct seen_box *observer_box_at(const struct observer *o, uint32_t slot);
+struct seen_device *observer_device(struct observer *o, struct seen_box *box, const char *serial);
+struct seen_serial *observer_serial(struct observer *o, const char *serial);
+struct seen_target *observer_target(struct observer *o, uint32_t slot);
+struct seen_intent *observer_intent(const struct observer *o, uint64_t id);
+struct seen_intent *observer_unsettled(const struct observer *o, uint32_t target);
+bool observer_is_shared(struct observer *o, const char *serial); /* was ever seen under two instances */
+bool observer_holds(const struct seen_box *box, const char *serial); /* as its newest list or follow shows it */
 bool observer_is_same_account(const struct observer *o, uint32_t a, uint32_t b);
+uint32_t observer_pin_of(const struct observer *o, const struct seen_box *box);
+void observer_open(struct observer *o, struct seen_intent *in);
+void *observer_grow(void *items, size_t *size, size_t wanted, size_t item_bytes); /* zeroes what is new */
+__attribute__((format(printf, 4, 5))) void break_intent(const struct observer *o, const char *rule, const struct seen_intent *in, const char *format, ...);
+
+/* observer_start.c: rules at the start of an intent, and at its call */
+void observer_started(struct observer *o, const struct action *a);
+void observer_upgrading(struct observer *o, const struct action *a);
+
+/* observer_end.c: what follows from the answers, and rules at the end of an intent */
+void observer_reads(struct observer *o, const struct event *ev, const struct seen_box *box, const struct device_observation *d);
+void observer_read_of(struct observer *o, const struct event *ev, const struct seen_box *box);
+void observer_called(struct observer *o, const struct event *ev);
+void observer_settled(struct observer *o, const struct action *a);
+void observer_lifetimes(struct observer *o);
+bool observer_is_attempt(const struct seen_intent *in);
+uint64_t *observer_tally(struct observer *o, const struct record *record);
+
+/* observer_store.c: what is stored is true, and what is true is stored */
+void observer_store(struct observer *o, const struct action *a);
+void observer_store_ended(struct observer *o, const struct event *ev);
+void observer_store_all(struct observer *o);
+
+/* observer_lives.c */
+void observer_taken_up(struct observer *o);
 
 /* observer_views.c */
-void observer_views(struct observer *o, const struct event *ev);
+void observer_views(struct observer *o, const struct event *ev, const struct plan *plan);
 void observer_told_phase(struct observer *o, const struct action *a);

@@ -48,11 +48,7 @@ void observer_told_phase(struct observer *o, const struct action *a)
 	struct seen_target *t;
 	struct target_view v;
 
-	if (a->target >= OBSERVER_TARGETS) {
-		world_break(o->w, "shape", "target slot %u", a->target);
-		return;
-	}
-	t = &o->targets[a->target];
+	t = observer_target(o, a->target);
 	if (reconcile_target(o->w->core, a->target, &v) && v.born != t->view.born)
 		*t = (struct seen_target){0}; /* the slot has a new tenant */
 	if (!is_legal(a->phase, a->reason))
@@ -97,13 +93,13 @@ static void check_stale(struct observer *o, const struct seen_box *box, const st
 /* Reported is what the newest read said, whatever order the answers came in. */
 static void check_reported(struct observer *o, struct seen_box *box, const struct target_view *v)
 {
-	const struct seen_device *d = observer_device(box, v->serial_number);
+	const struct seen_device *d = observer_device(o, box, v->serial_number);
 	int reported = world_version_rank(v->reported);
 
 	if (observer_is_shared(o, v->serial_number) || v->reported[0] == '\0')
 		return; /* of which instance its facts are is the core's choice */
 	check_stale(o, box, v, d);
-	if ( d->version[v->version_type] != reported)
+	if (d->version[v->version_type] != reported)
 		break_target(o, "rule 8", v, "reported is %s, the newest read says %d", v->reported, d->version[v->version_type]);
 }
 
@@ -127,12 +123,16 @@ static void check_order(struct observer *o, const struct target_view *v)
 static void check_precedence(struct observer *o, const struct target_view *v, const struct seen_box *box)
 {
 	const struct world_settings *s = o->w->applied;
-	uint32_t pin = world_pin_of(s, box->box);
+	uint32_t pin = observer_pin_of(o, box);
 	bool is_managed = pin != PIN_NONE && s->pins[pin].version[v->version_type] >= 0;
 	bool is_held = is_managed && s->pins[pin].is_held;
 
-	if (v->phase > PHASE_VERIFYING && (v->phase == PHASE_UNMANAGED) == is_managed)
+	if (v->phase > PHASE_VERIFYING && (v->phase == PHASE_UNMANAGED) == is_managed && box->is_named)
 		break_target(o, "phases", v, "managed %d", is_managed);
+	if (v->reason == REASON_SETTLING && o->is_settled[v->scope])
+		break_target(o, "rule 11", v, "settles, and an earlier life had settled");
+	if (!box->is_named)
+		return; /* an earlier life tells of it: its name is not known yet */
 	if (is_managed && (v->pin != pin || world_version_rank(v->desired) != s->pins[pin].version[v->version_type]))
 		break_target(o, "phases", v, "pin %u, desired %s; it should be pin %u", v->pin, v->desired, pin);
 	if (v->phase != PHASE_WAITING)
@@ -145,56 +145,87 @@ static void check_precedence(struct observer *o, const struct target_view *v, co
 		break_target(o, "phases", v, "its policy is always open");
 }
 
+/* Counters that outlive the process: as committed, no more and no less (rule 14). */
+static void check_shown(struct observer *o, const struct target_view *v)
+{
+	const struct seen_counts *c = &observer_serial(o, v->serial_number)->counts[v->version_type];
+
+	if (v->attempts != c->shown_attempts || v->failures != c->shown_failures)
+		break_target(o, "rule 14", v, "shows %llu attempts, %llu failures; %llu, %llu are committed", (unsigned long long)v->attempts,
+			     (unsigned long long)v->failures, (unsigned long long)c->shown_attempts, (unsigned long long)c->shown_failures);
+}
+
+static void note_slot(struct seen_box *box, uint32_t slot)
+{
+	for (uint32_t i = 0; i < box->n_slots; i++)
+		if (box->slots[i] == slot)
+			return;
+	if (box->n_slots < BOX_SLOTS)
+		box->slots[box->n_slots++] = slot;
+	else
+		box->slots[slot % BOX_SLOTS] = slot; /* devices came and went; a full look finds the rest */
+}
+
 static void check_target(struct observer *o, uint32_t slot, const struct target_view *v)
 {
-	struct seen_target *t = &o->targets[slot];
+	struct seen_target *t = observer_target(o, slot);
 	struct seen_box *box = observer_box_at(o, v->instance);
 
 	if (!box || strcmp(box->id, v->instance_id) != 0) {
 		break_target(o, "rule 14", v, "its instance is not in the table");
 		return;
 	}
+	note_slot(box, slot);
 	if (!is_legal(v->phase, v->reason))
 		break_target(o, "phases", v, "a pair that does not exist");
 	if (v->is_in_progress != (observer_unsettled(o, slot) != NULL) || v->is_in_progress != (v->phase <= PHASE_VERIFYING))
 		break_target(o, "phases", v, "in progress %d", v->is_in_progress);
-	if (t->is_live && t->view.born == v->born && (v->attempts < t->view.attempts || v->failures < t->view.failures))
-		break_target(o, "rule 14", v, "a counter went back");
 	/* Causes that many targets share are looked up when somebody looks, and told when the target moves. */
 	if (t->is_told && v->phase != t->phase)
 		break_target(o, "phases", v, "last told as %s, %s", phase_names[t->phase], reason_names[t->reason]);
+	check_shown(o, v);
 	check_reported(o, box, v);
 	check_order(o, v);
 	check_precedence(o, v, box);
 }
 
-/* Who was removed in this step can still be looked at, for the last time. */
-static bool has_just_left(const struct observer *o, uint32_t slot)
+static void look_at_target(struct observer *o, uint32_t slot)
 {
-	for (size_t i = 0; i < o->n_boxes; i++)
-		if (o->boxes[i].slot == slot && o->boxes[i].left_step == o->w->steps)
+	struct seen_target *t = observer_target(o, slot);
+	struct target_view v;
+
+	if (!reconcile_target(o->w->core, slot, &v)) {
+		*t = (struct seen_target){0};
+		return;
+	}
+	if (t->is_live && t->view.born != v.born)
+		*t = (struct seen_target){0};
+	check_target(o, slot, &v);
+	t->is_live = true;
+	t->view = v;
+}
+
+/* Who was removed in this step can still be looked at, for the last time. */
+static bool has_just_left(const struct observer *o, const struct instance_view *v, uint32_t slot)
+{
+	for (size_t i = 0; i < o->n_known && v->is_leaving; i++)
+		if (o->known[i]->slot == slot && o->known[i]->left_step == o->w->steps)
 			return true;
 	return false;
 }
 
-static void check_instances(struct observer *o)
+static void look_at_instance(struct observer *o, uint32_t slot)
 {
-	uint32_t n = 0, live = 0;
+	const struct seen_box *box = observer_box_at(o, slot);
 	struct instance_view v;
+	bool is_shown = reconcile_instance(o->w->core, slot, &v);
 
-	for (size_t i = 0; i < o->n_boxes; i++)
-		live += o->boxes[i].is_live || o->boxes[i].left_step == o->w->steps;
-	for (uint32_t slot = 0; slot < reconcile_instance_slots(o->w->core); slot++) {
-		if (!reconcile_instance(o->w->core, slot, &v))
-			continue;
-		n++;
-		if (has_just_left(o, slot))
-			continue;
-		if (!observer_box_at(o, slot) || strcmp(observer_box_at(o, slot)->id, v.instance_id) != 0)
-			world_break(o->w, "rule 14", "slot %u shows %s, which is not what was added", slot, v.instance_id);
-	}
-	if (n != live)
-		world_break(o->w, "rule 14", "%u instances are shown, %u are there", n, live);
+	if (is_shown && !has_just_left(o, &v, slot) && (!box || strcmp(box->id, v.instance_id) != 0))
+		world_break(o->w, "rule 14", "slot %u shows %s, which is not what was added", slot, v.instance_id);
+	if (!is_shown && box)
+		world_break(o->w, "rule 14", "slot %u is empty, and %s was not removed", slot, box->id);
+	for (uint32_t i = 0; box && i < box->n_slots && !o->w->failure; i++)
+		look_at_target(o, box->slots[i]);
 }
 
 static void check_pacing(struct observer *o)
@@ -202,11 +233,9 @@ static void check_pacing(struct observer *o)
 	uint32_t all = 0, by_policy[WORLD_POLICIES] = {0};
 	struct policy_view v;
 
-	for (size_t i = o->first_open; i < o->n_intents; i++) {
-		if (o->intents[i].is_settled)
-			continue;
-		all++;
-		by_policy[o->intents[i].policy]++;
+	for (size_t i = 0; i < o->n_open; i++) {
+		all += !o->open[i]->is_away;
+		by_policy[o->open[i]->policy] += !o->open[i]->is_away;
 	}
 	if (reconcile_in_flight(o->w->core) != all)
 		world_break(o->w, "rule 5", "%u in flight are shown, %u are unsettled", reconcile_in_flight(o->w->core), all);
@@ -215,29 +244,60 @@ static void check_pacing(struct observer *o)
 			world_break(o->w, "rule 5", "policy %u shows %u in flight, %u are unsettled", i, v.in_flight, by_policy[i]);
 }
 
-void observer_views(struct observer *o, const struct event *ev)
+static void look_at_all(struct observer *o)
+{
+	for (uint32_t i = 0; i < reconcile_instance_slots(o->w->core) && !o->w->failure; i++)
+		look_at_instance(o, i);
+	for (uint32_t i = 0; i < reconcile_target_slots(o->w->core) && !o->w->failure; i++)
+		look_at_target(o, i);
+}
+
+void observer_all(struct observer *o)
+{
+	if (!o->w->core || o->w->failure)
+		return;
+	look_at_all(o);
+	observer_store_all(o);
+}
+
+static void look_at_reads(struct observer *o, const struct event *ev)
+{
+	for (size_t i = 0; i < ev->read.n && !o->w->failure; i++) {
+		const struct seen_box *box = observer_box(o, ev->read.scope, ev->read.observations[i].instance_id);
+
+		if (box->is_live)
+			look_at_instance(o, box->slot);
+	}
+}
+
+static void look_at_actions(struct observer *o, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_actions && !o->w->failure; i++) {
+		const struct action *a = &plan->actions[i];
+
+		if (a->target != NONE)
+			look_at_target(o, a->target);
+		if (a->instance != NONE)
+			look_at_instance(o, a->instance);
+	}
+}
+
+/* What this step was about; one more target in turn; and sometimes all, the larger the fleet the less often. */
+void observer_views(struct observer *o, const struct event *ev, const struct plan *plan)
 {
 	uint32_t slots = reconcile_target_slots(o->w->core);
-	struct target_view v;
 
-	(void)ev;
-	if (slots > OBSERVER_TARGETS) {
-		world_break(o->w, "shape", "%u target slots", slots);
+	check_pacing(o);
+	if (o->w->checks_all || o->countdown == 0) {
+		o->countdown = 64 + (uint64_t)slots * 4;
+		look_at_all(o);
+		observer_store_all(o);
 		return;
 	}
-	check_instances(o);
-	check_pacing(o);
-	for (uint32_t i = 0; i < slots && !o->w->failure; i++) {
-		struct seen_target *t = &o->targets[i];
-
-		if (!reconcile_target(o->w->core, i, &v)) {
-			*t = (struct seen_target){0};
-			continue;
-		}
-		if (t->is_live && t->view.born != v.born)
-			*t = (struct seen_target){0};
-		check_target(o, i, &v);
-		t->is_live = true;
-		t->view = v;
-	}
+	o->countdown--;
+	if (ev->kind == EVENT_LISTED || ev->kind == EVENT_FOLLOWED || ev->kind == EVENT_FRESH)
+		look_at_reads(o, ev);
+	look_at_actions(o, plan);
+	if (slots > 0)
+		look_at_target(o, o->turn++ % slots);
 }

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE 4 /* small, so that a small fleet has listings of several pages */
-
 static int64_t soon(struct world *w)
 {
 	return w->now_ns + world_between(w, NS_PER_MS, w->faults.latency_ns);
@@ -44,12 +42,13 @@ static void take(const struct world *w, struct reading *reading, const struct wo
 	struct snapshot *s;
 
 	if (reading->n == reading->size) {
-		reading->size = reading->size ? reading->size * 2 : PAGE;
+		reading->size = reading->size ? reading->size * 2 : 4;
 		reading->snapshots = realloc(reading->snapshots, reading->size * sizeof(*s));
 		assert(reading->snapshots);
 	}
 	s = &reading->snapshots[reading->n++];
 	*s = (struct snapshot){.read_ns = w->now_ns, .o = {.is_status_known = true, .status = device_status(box, 0), .n_devices = box->n_devices}};
+	s->box = (uint32_t)(box - w->boxes);
 	memcpy(s->id, box->id, sizeof(s->id));
 	memcpy(s->name, box->name, sizeof(s->name));
 	memcpy(s->model, box->model, sizeof(s->model));
@@ -115,40 +114,44 @@ static void end_listing(struct world *w, const struct job *from, int64_t at_ns, 
 /* Reads one page into the job's reading; gives the total that the page tells. */
 static uint32_t read_page(struct world *w, struct job *job)
 {
-	uint32_t total = 0, first = job->page * PAGE;
+	uint32_t total = 0, first = job->page * w->page_size;
 
 	for (uint32_t i = 0; i < w->n_boxes; i++) {
 		const struct world_box *box = &w->boxes[i];
 
 		if (!box->exists || box->scope != job->scope || world_chance(w, w->faults.listing_miss))
 			continue;
-		if (total >= first && total < first + PAGE)
+		if (total >= first && total < first + w->page_size)
 			take(w, job->reading, box, DETAIL_LIST, NULL);
 		total++;
 	}
 	return total;
 }
 
-static bool has_twice(const struct reading *reading)
+static bool has_twice(const struct world *w, const struct reading *reading)
 {
-	for (size_t i = 0; i < reading->n; i++)
-		for (size_t k = 0; k < i; k++)
-			if (strcmp(reading->snapshots[i].id, reading->snapshots[k].id) == 0)
-				return true;
-	return false;
+	bool *is_in = calloc(w->n_boxes + 1, sizeof(*is_in)), is_twice = false;
+
+	assert(is_in);
+	for (size_t i = 0; i < reading->n; i++) {
+		is_twice |= is_in[reading->snapshots[i].box];
+		is_in[reading->snapshots[i].box] = true;
+	}
+	free(is_in);
+	return is_twice;
 }
 
 static void deliver_listing(struct world *w, struct job *job)
 {
 	int64_t at_ns = soon(w);
 
-	if (has_twice(job->reading)) { /* pages shifted under it */
+	if (has_twice(w, job->reading)) { /* pages shifted under it */
 		end_listing(w, job, at_ns, false);
 		return;
 	}
 
-	for (size_t i = 0; i < job->reading->n; i += PAGE, at_ns += NS_PER_MS) {
-		size_t n = job->reading->n - i < PAGE ? job->reading->n - i : PAGE;
+	for (size_t i = 0; i < job->reading->n; i += w->page_size, at_ns += NS_PER_MS) {
+		size_t n = job->reading->n - i < w->page_size ? job->reading->n - i : w->page_size;
 		struct job *out = world_plan(w, at_ns, JOB_OBSERVED);
 
 		out->ev = (struct event){.kind = EVENT_LISTED, .read = {.scope = job->scope, .read_ns = job->reading->snapshots[i].read_ns}};
@@ -174,7 +177,7 @@ static void list_page(struct world *w, struct job *job)
 		job->total = total;
 	if (world_chance(w, w->faults.listing) || w->is_down[job->scope] || !w->is_usable[job->scope] || total != job->total) {
 		end_listing(w, job, soon(w), false);
-	} else if ((job->page + 1) * PAGE >= total) {
+	} else if ((job->page + 1) * w->page_size >= total) {
 		deliver_listing(w, job);
 	} else {
 		next = world_plan(w, soon(w), JOB_LIST_PAGE);
@@ -294,7 +297,9 @@ static void call_leaves(struct world *w, struct job *job)
 		answer_call(w, intent, 0, CALL_NOT_SENT, ERROR_CLASS_NONE, REASON_NONE);
 		return;
 	}
+	observer_leaves(w->observer, job->handle);
 	next = world_plan(w, soon(w), JOB_CALL_ARRIVES);
+	next->handle = job->handle;
 	next->ev.called.intent = intent;
 	next->ev.called.sent_ns = sent;
 	memcpy(next->id, job->id, sizeof(next->id));
@@ -383,14 +388,17 @@ static void call_arrives(struct world *w, struct job *job)
 
 		if (fate == FATE_OLD)
 			world_say(w, "%s %s will come back unchanged", job->id, job->serial);
-		observer_delivered(w->observer, job->ev.called.intent);
+		observer_delivered(w->observer, job->handle, box, d);
+		d->ours = job->handle;
+		d->is_meddled = false;
 		world_start_upgrade(w, d, job->type, job->version, fate);
 		if (world_chance(w, w->faults.lost_reply)) {
 			world_say(w, "the reply for %s %s is lost", job->id, job->serial);
 			v = (struct verdict){CALL_UNCONFIRMED, ERROR_CLASS_NONE, REASON_NONE};
 		}
 	}
-	answer_call(w, job->ev.called.intent, job->ev.called.sent_ns, v.outcome, v.class, v.reason);
+	if (!job->is_orphan)
+		answer_call(w, job->ev.called.intent, job->ev.called.sent_ns, v.outcome, v.class, v.reason);
 }
 
 /* ---- from action to job ---- */
@@ -448,7 +456,8 @@ static void do_upgrade(struct world *w, const struct action *a)
 	}
 	job = world_plan(w, w->now_ns + wait, JOB_CALL_LEAVES);
 	job->ev.called.intent = a->intent;
-	job->not_after_ns = a->not_after_ns;
+	job->handle = observer_handle(w->observer, a->intent);
+	job->not_after_ns = a->not_after_ns + w->boot_ns;
 	job->scope = a->scope;
 	job->type = intent.version_type;
 	job->version = world_version_rank(intent.to);
@@ -466,9 +475,12 @@ static void do_list(struct world *w, const struct action *a)
 
 static void do_store(struct world *w, const struct action *a)
 {
-	struct job *job = world_plan(w, soon(w), JOB_STORE_DONE);
+	int64_t at_ns = soon(w) + (world_chance(w, w->faults.store_slow) ? world_between(w, NS_PER_S, 40 * NS_PER_S) : 0);
+	struct job *job = world_plan(w, at_ns, JOB_STORE_DONE);
+	struct record_stamp now = world_stamp(w);
 
 	job->ev.stored.ticket = a->ticket;
+	job->batch = batch_new(a->records, a->n_records, &now, w->now_ns);
 	if (w->hooks.storing)
 		w->hooks.storing(w);
 }
@@ -490,7 +502,11 @@ void shell_do(struct world *w, const struct action *a)
 
 static void store_done(struct world *w, struct job *job)
 {
-	job->ev.kind = world_chance(w, w->faults.store) ? EVENT_STORE_FAILED : EVENT_STORED;
+	bool is_failed = world_chance(w, w->faults.store) || w->is_disk_full;
+
+	job->ev.kind = is_failed ? EVENT_STORE_FAILED : EVENT_STORED;
+	if (!is_failed)
+		store_commit(&w->store, job->batch);
 	world_step(w, &job->ev);
 }
 

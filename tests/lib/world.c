@@ -35,6 +35,12 @@ static uint64_t draw(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
+uint64_t world_draw_of(uint64_t *state, uint64_t n)
+{
+	assert(n > 0);
+	return draw(state) % n;
+}
+
 uint64_t world_draw(struct world *w, uint64_t n)
 {
 	assert(n > 0);
@@ -58,16 +64,29 @@ static bool is_before(const struct job *a, const struct job *b)
 	return a->at_ns < b->at_ns || (a->at_ns == b->at_ns && a->seq < b->seq);
 }
 
-static void swap_jobs(struct job *a, struct job *b)
+static void swap_jobs(struct world *w, size_t i, size_t k)
 {
-	struct job t = *a;
+	struct job *t = w->jobs[i];
 
-	*a = *b;
-	*b = t;
+	w->jobs[i] = w->jobs[k];
+	w->jobs[k] = t;
+}
+
+static struct job *take_job(struct world *w)
+{
+	struct job *job = w->spare_jobs;
+
+	if (job)
+		w->spare_jobs = job->next_spare;
+	else
+		job = malloc(sizeof(*job));
+	assert(job);
+	return job;
 }
 
 struct job *world_plan(struct world *w, int64_t at_ns, enum job_kind kind)
 {
+	struct job *job = take_job(w);
 	size_t i = w->n_jobs;
 
 	if (w->n_jobs == w->jobs_size) {
@@ -75,64 +94,87 @@ struct job *world_plan(struct world *w, int64_t at_ns, enum job_kind kind)
 		w->jobs = realloc(w->jobs, w->jobs_size * sizeof(*w->jobs));
 		assert(w->jobs);
 	}
-	w->jobs[w->n_jobs++] = (struct job){.at_ns = at_ns, .seq = ++w->job_seq, .kind = kind};
-	while (i > 0 && is_before(&w->jobs[i], &w->jobs[(i - 1) / 2])) {
-		swap_jobs(&w->jobs[i], &w->jobs[(i - 1) / 2]);
+	*job = (struct job){.at_ns = at_ns, .seq = ++w->job_seq, .kind = kind};
+	w->jobs[w->n_jobs++] = job;
+	while (i > 0 && is_before(w->jobs[i], w->jobs[(i - 1) / 2])) {
+		swap_jobs(w, i, (i - 1) / 2);
 		i = (i - 1) / 2;
 	}
-	return &w->jobs[i];
+	return job;
 }
 
-static struct job pop(struct world *w)
+static struct job *pop(struct world *w)
 {
-	struct job top = w->jobs[0];
+	struct job *top = w->jobs[0];
 	size_t i = 0, child;
 
 	w->jobs[0] = w->jobs[--w->n_jobs];
 	while ((child = 2 * i + 1) < w->n_jobs) {
-		if (child + 1 < w->n_jobs && is_before(&w->jobs[child + 1], &w->jobs[child]))
+		if (child + 1 < w->n_jobs && is_before(w->jobs[child + 1], w->jobs[child]))
 			child++;
-		if (!is_before(&w->jobs[child], &w->jobs[i]))
+		if (!is_before(w->jobs[child], w->jobs[i]))
 			break;
-		swap_jobs(&w->jobs[i], &w->jobs[child]);
+		swap_jobs(w, i, child);
 		i = child;
 	}
 	return top;
 }
 
-void world_job_free(struct job *job)
+void world_job_done(struct world *w, struct job *job)
 {
 	if (job->reading)
 		free(job->reading->snapshots);
 	free(job->reading);
 	free(job->ids);
+	batch_free(job->batch);
+	job->next_spare = w->spare_jobs;
+	w->spare_jobs = job;
+}
+
+static int compare_jobs(const void *a, const void *b)
+{
+	struct job *const *x = a, *const *y = b;
+
+	return is_before(*x, *y) ? -1 : 1;
+}
+
+void world_sort_jobs(struct world *w)
+{
+	if (w->n_jobs > 0)
+		qsort(w->jobs, w->n_jobs, sizeof(*w->jobs), compare_jobs);
 }
 
 /* ---- life ---- */
 
 void world_init(struct world *w, uint64_t seed)
 {
-	int r;
-
-	*w = (struct world){.seed = seed, .rng = seed, .wall_rng = ~seed, .now_ns = NS_PER_S, .has_wall_jumps = true};
+	*w = (struct world){.seed = seed, .rng = seed, .wall_rng = ~seed, .crash_rng = seed * 31 + 7, .now_ns = NS_PER_S, .has_wall_jumps = true};
 	w->upgrade_min_ns = 2 * MINUTE;
 	w->upgrade_max_ns = 12 * MINUTE;
 	w->faults.latency_ns = NS_PER_S / 5;
+	w->page_size = 4; /* small, so that a small fleet has listings of several pages */
+	w->checks_all = true;
 	for (size_t i = 0; i < WORLD_SCOPES; i++)
 		w->is_usable[i] = true;
-	r = reconcile_new(seed, &w->core);
-	assert(r == 0);
 	w->observer = observer_new(w);
 	w->trace_hash = 0xcbf29ce484222325u;
 }
 
 void world_deinit(struct world *w)
 {
+	struct job *job;
+
 	w->core = reconcile_free(w->core);
 	w->observer = observer_free(w->observer);
-	for (size_t i = 0; i < w->n_jobs; i++)
-		world_job_free(&w->jobs[i]);
+	while (w->n_jobs > 0)
+		world_job_done(w, w->jobs[--w->n_jobs]);
+	while ((job = w->spare_jobs)) {
+		w->spare_jobs = job->next_spare;
+		free(job);
+	}
+	store_deinit(&w->store);
 	free(w->jobs);
+	free(w->boxes);
 	free(w->applied);
 	*w = (struct world){0};
 }
@@ -141,16 +183,19 @@ void world_deinit(struct world *w)
 
 static void add_line(struct world *w, const char *line, bool is_hidden)
 {
-	char *slot = w->ring[w->n_lines++ % (sizeof(w->ring) / sizeof(w->ring[0]))];
+	char *slot = w->ring[w->n_lines % (sizeof(w->ring) / sizeof(w->ring[0]))];
 	int64_t s = w->now_ns / NS_PER_S;
 
+	w->n_lines++;
+	if (w->is_quiet)
+		return;
 	snprintf(slot, sizeof(w->ring[0]), "%02lld:%02lld:%02lld.%03lld %s", (long long)(s / 3600), (long long)(s / 60 % 60),
 		 (long long)(s % 60), (long long)(w->now_ns / NS_PER_MS % 1000), line);
 	if (w->trace && !is_hidden)
 		fprintf(w->trace, "%s\n", slot);
 }
 
-static void hash_line(struct world *w, const char *line)
+void world_hash_line(struct world *w, const char *line)
 {
 	w->trace_hash = (w->trace_hash ^ (uint64_t)w->now_ns) * 0x100000001b3u;
 	for (const char *c = line; *c; c++)
@@ -162,6 +207,8 @@ void world_say(struct world *w, const char *format, ...)
 	char line[256] = "  cloud: ";
 	va_list ap;
 
+	if (w->is_quiet)
+		return;
 	va_start(ap, format);
 	vsnprintf(line + strlen(line), sizeof(line) - strlen(line), format, ap);
 	va_end(ap);
@@ -197,17 +244,22 @@ void world_report(const struct world *w, FILE *out)
 
 /* The strings of one event, in memory that ends with the step. */
 struct loan {
-	char *strings[LIMIT_PAGE * 16];
-	size_t n;
+	char *block;
+	size_t used, size;
 };
 
 static const char *lend(struct loan *loan, const char *s)
 {
+	char *copy = loan->block + loan->used;
+	size_t bytes;
+
 	if (!s)
 		return NULL;
-	assert(loan->n < sizeof(loan->strings) / sizeof(loan->strings[0]));
-	loan->strings[loan->n] = strdup(s);
-	return loan->strings[loan->n++];
+	bytes = strlen(s) + 1;
+	assert(loan->used + bytes <= loan->size);
+	memcpy(copy, s, bytes);
+	loan->used += bytes;
+	return copy;
 }
 
 static void lend_observation(struct loan *loan, struct observation *o)
@@ -226,63 +278,114 @@ static void lend_observation(struct loan *loan, struct observation *o)
 	}
 }
 
-static void check_deadline(struct world *w)
+/* Gives the event strings that end with the step. */
+static struct observation *lend_read(struct loan *loan, struct event *ev)
 {
-	int64_t deadline = reconcile_deadline_ns(w->core);
+	struct observation *lent = malloc(ev->read.n * sizeof(*lent));
 
-	if (deadline <= w->now_ns)
-		world_break(w, "rule 10", "after a step at %lld the deadline is %lld", (long long)w->now_ns, (long long)deadline);
+	loan->size = ev->read.n * (7 + 3 * LIMIT_DEVICES) * WORLD_TEXT;
+	loan->block = malloc(loan->size);
+	assert(lent && loan->block);
+	memcpy(lent, ev->read.observations, ev->read.n * sizeof(*lent));
+	for (size_t i = 0; i < ev->read.n; i++)
+		lend_observation(loan, &lent[i]);
+	ev->read.observations = lent;
+	return lent;
 }
 
-static void carry_out(struct world *w, const struct plan *plan)
+static void check_deadline(struct world *w)
+{
+	int64_t deadline = reconcile_deadline_ns(w->core), now_ns = w->now_ns - w->boot_ns;
+
+	if (deadline <= now_ns)
+		world_break(w, "rule 10", "after a step at %lld the deadline is %lld", (long long)now_ns, (long long)deadline);
+}
+
+static void trace_action(struct world *w, const struct action *a)
 {
 	char line[256];
+	size_t n = reconcile_trace(w->core, a, line, sizeof(line));
 
-	for (size_t i = 0; i < plan->n_actions; i++) {
-		size_t n = reconcile_trace(w->core, &plan->actions[i], line, sizeof(line));
+	if (n == 0 || n >= sizeof(line) || strlen(line) != n)
+		world_break(w, "rule 15", "a trace line of length %zu for action %d", n, (int)a->kind);
+	world_hash_line(w, line);
+	add_line(w, line, w->hides_reads && a->kind <= ACTION_READ);
+}
 
-		if (n == 0 || n >= sizeof(line) || strlen(line) != n)
-			world_break(w, "rule 15", "a trace line of length %zu for action %d", n, (int)plan->actions[i].kind);
-		hash_line(w, line);
-		add_line(w, line, w->hides_reads && plan->actions[i].kind <= ACTION_READ);
+static void carry_out(struct world *w, const struct plan *plan, size_t n_done)
+{
+	for (size_t i = 0; i < n_done; i++) {
+		if (!w->is_quiet)
+			trace_action(w, &plan->actions[i]);
 		if (!w->failure)
 			shell_do(w, &plan->actions[i]);
 	}
 }
 
-void world_step(struct world *w, struct event *ev)
+int64_t world_wall_s(const struct world *w)
 {
-	struct loan loan = {.n = 0};
+	return 1800000000 + w->now_ns / NS_PER_S + w->wall_offset_s;
+}
+
+struct record_stamp world_stamp(const struct world *w)
+{
+	return (struct record_stamp){.boot = w->boot, .boot_ns = w->now_ns - w->boot_ns, .wall_s = world_wall_s(w)};
+}
+
+/* The event as the core's clock tells it. */
+static struct event on_core_clock(const struct world *w, const struct event *ev)
+{
+	struct event out = *ev;
+
+	out.now_ns -= w->boot_ns;
+	if (ev->kind == EVENT_LISTED || ev->kind == EVENT_FOLLOWED || ev->kind == EVENT_FRESH)
+		out.read.read_ns -= w->boot_ns;
+	else if (ev->kind == EVENT_LISTING_ENDED)
+		out.listing.started_ns -= w->boot_ns;
+	else if (ev->kind == EVENT_CALLED && ev->called.sent_ns > 0)
+		out.called.sent_ns -= w->boot_ns;
+	else if (ev->kind == EVENT_GATE)
+		out.gate.asked_ns -= w->boot_ns;
+	return out;
+}
+
+/* One step of the core, with strings that end with it. */
+static int step_core(struct world *w, const struct event *ev, struct plan *ret_plan)
+{
+	struct event core_ev = on_core_clock(w, ev);
+	struct loan loan = {.size = 0};
 	struct observation *lent = NULL;
-	struct plan plan = {0};
 	bool is_read = ev->kind == EVENT_LISTED || ev->kind == EVENT_FOLLOWED || ev->kind == EVENT_FRESH;
 	int r;
 
-	if (w->failure)
+	if (is_read && ev->read.n > 0)
+		lent = lend_read(&loan, &core_ev);
+	r = reconcile_step(w->core, &core_ev, ret_plan);
+	free(loan.block);
+	free(lent);
+	return r;
+}
+
+void world_step(struct world *w, struct event *ev)
+{
+	struct plan plan = {0};
+	int r;
+
+	if (w->failure || !w->core || w->is_killed)
 		return;
 	w->steps++;
 	ev->now_ns = w->now_ns;
-	ev->wall_s = 1800000000 + w->now_ns / NS_PER_S + w->wall_offset_s;
+	ev->wall_s = world_wall_s(w);
 	observer_event(w->observer, ev);
-	if (is_read && ev->read.n > 0) {
-		lent = malloc(ev->read.n * sizeof(*lent));
-		assert(lent);
-		memcpy(lent, ev->read.observations, ev->read.n * sizeof(*lent));
-		for (size_t i = 0; i < ev->read.n; i++)
-			lend_observation(&loan, &lent[i]);
-		ev->read.observations = lent;
-	}
-	r = reconcile_step(w->core, ev, &plan);
-	for (size_t i = 0; i < loan.n; i++)
-		free(loan.strings[i]);
-	free(lent);
+	r = step_core(w, ev, &plan);
 	if (r < 0) {
 		world_break(w, "memory", "a step gave %d", r);
 		return;
 	}
 	observer_plan(w->observer, ev, &plan);
-	carry_out(w, &plan);
-	check_deadline(w);
+	carry_out(w, &plan, life_cut(w, ev, &plan));
+	if (!w->is_killed)
+		check_deadline(w);
 }
 
 /* ---- settings ---- */
@@ -318,10 +421,11 @@ static void wire(struct world_settings *s)
 	};
 }
 
-void world_apply(struct world *w)
+/* The draft becomes what holds; the former is freed when the core has the next. */
+void world_use_settings(struct world *w)
 {
 	struct world_settings *next = malloc(sizeof(*next)), *old = w->applied;
-	struct event ev = {.kind = EVENT_SETTINGS}, restored = {.kind = EVENT_RESTORE_ENDED, .restore.is_first_life = true};
+	struct event ev = {.kind = EVENT_SETTINGS};
 
 	assert(next);
 	*next = w->draft;
@@ -329,9 +433,15 @@ void world_apply(struct world *w)
 	w->applied = next;
 	ev.settings = &next->core;
 	world_step(w, &ev);
-	if (!old)
-		world_step(w, &restored);
 	free(old);
+}
+
+void world_apply(struct world *w)
+{
+	if (!w->applied)
+		life_begin(w, false);
+	else if (w->core && !w->is_killed)
+		world_use_settings(w);
 }
 
 /* Names only: a prefix with one star at its end, or the whole name. */
@@ -373,9 +483,14 @@ void world_tell_account(struct world *w, uint32_t scope, bool is_usable)
 
 struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_devices, int version, int dpi)
 {
-	struct world_box *box = &w->boxes[w->n_boxes];
+	struct world_box *box;
 
-	assert(w->n_boxes < WORLD_BOXES);
+	if (w->n_boxes == w->boxes_size) {
+		w->boxes_size = w->boxes_size ? w->boxes_size * 2 : 64;
+		w->boxes = realloc(w->boxes, w->boxes_size * sizeof(*w->boxes));
+		assert(w->boxes);
+	}
+	box = &w->boxes[w->n_boxes];
 	*box = (struct world_box){.exists = true, .is_bound = true, .scope = scope, .n_devices = n_devices};
 	snprintf(box->id, sizeof(box->id), "sag-%02u", w->n_boxes);
 	snprintf(box->name, sizeof(box->name), "%s-%02u", w->n_boxes % 3 == 2 ? "depot" : "shop", w->n_boxes);
@@ -394,10 +509,9 @@ struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_
 
 struct world_box *world_find_box(struct world *w, const char *id)
 {
-	for (uint32_t i = 0; i < w->n_boxes; i++)
-		if (strcmp(w->boxes[i].id, id) == 0)
-			return &w->boxes[i];
-	return NULL;
+	unsigned long i = strlen(id) > 4 ? strtoul(id + 4, NULL, 10) : w->n_boxes; /* after "sag-" */
+
+	return i < w->n_boxes && strcmp(w->boxes[i].id, id) == 0 ? &w->boxes[i] : NULL;
 }
 
 struct world_device *world_find_device(struct world *w, const char *id, const char *serial)
@@ -413,10 +527,9 @@ struct world_device *world_find_device(struct world *w, const char *id, const ch
 /* Which box and device, so that a job finds it again wherever the serial number went. */
 static void name_device(struct world *w, const struct world_device *d, struct job *job)
 {
-	for (uint32_t i = 0; i < w->n_boxes; i++)
-		for (unsigned int k = 0; k < LIMIT_DEVICES; k++)
-			if (&w->boxes[i].devices[k] == d)
-				snprintf(job->id, sizeof(job->id), "%s", w->boxes[i].id);
+	size_t box = (size_t)((const char *)d - (const char *)w->boxes) / sizeof(*w->boxes);
+
+	memcpy(job->id, w->boxes[box].id, sizeof(job->id));
 	snprintf(job->serial, sizeof(job->serial), "%s", d->serial);
 	job->upgrade_seq = d->upgrade_seq;
 }
@@ -464,11 +577,12 @@ void world_external_change(struct world *w, struct world_box *box, unsigned int 
 	world_say(w, "somebody else moves %s %s %s to %s", box->id, d->serial, version_type_names[type], world_versions[version]);
 	d->version[type] = version;
 	d->external_changes++;
+	d->is_meddled = true;
 }
 
 void world_hold(struct world *w, int is_held)
 {
-	if (is_held == (w->held_step > 0))
+	if (!w->core || is_held == (w->held_step > 0))
 		return;
 	w->held_step = is_held ? w->steps + 1 : 0;
 	if (is_held)
@@ -508,6 +622,10 @@ static void run_job(struct world *w, struct job *job)
 		w->hooks.chaos(w);
 		return;
 	}
+	if (job->kind == JOB_RESTART) {
+		life_begin(w, job->arg);
+		return;
+	}
 	if (job->kind == JOB_SCRIPT) {
 		job->script(w, job->arg);
 		return;
@@ -532,23 +650,40 @@ static void tick(struct world *w, int64_t deadline)
 	world_step(w, &ev);
 }
 
+static int64_t core_deadline_ns(const struct world *w)
+{
+	int64_t deadline = w->core ? reconcile_deadline_ns(w->core) : INT64_MAX;
+
+	return deadline == INT64_MAX ? INT64_MAX : deadline + w->boot_ns;
+}
+
+static void turn(struct world *w, int64_t at, int64_t deadline)
+{
+	struct job *job;
+
+	if (at <= deadline) {
+		job = pop(w);
+		w->now_ns = at > w->now_ns ? at : w->now_ns;
+		run_job(w, job);
+		world_job_done(w, job);
+	} else {
+		tick(w, deadline);
+	}
+	if (w->is_killed)
+		life_crash(w);
+}
+
 void world_run(struct world *w, int64_t until_ns)
 {
+	if (w->is_killed)
+		life_crash(w);
 	while (!w->failure) {
-		int64_t deadline = reconcile_deadline_ns(w->core), before = w->now_ns;
-		int64_t at = w->n_jobs ? w->jobs[0].at_ns : INT64_MAX;
+		int64_t deadline = core_deadline_ns(w), before = w->now_ns;
+		int64_t at = w->n_jobs ? w->jobs[0]->at_ns : INT64_MAX;
 
 		if ((at < deadline ? at : deadline) >= until_ns)
 			break;
-		if (at <= deadline) {
-			struct job job = pop(w);
-
-			w->now_ns = at > w->now_ns ? at : w->now_ns;
-			run_job(w, &job);
-			world_job_free(&job);
-		} else {
-			tick(w, deadline);
-		}
+		turn(w, at, deadline);
 		w->burst = w->now_ns - before > NS_PER_MS ? 0 : w->burst + 1;
 		if (w->burst > 5000)
 			world_break(w, "rule 10", "5000 turns without a millisecond going by");
@@ -577,5 +712,5 @@ bool world_settled(const struct world *w)
 	for (uint32_t i = 0; i < w->n_boxes; i++)
 		if (w->boxes[i].exists && !is_settled_box(w, &w->boxes[i]))
 			return false;
-	return reconcile_in_flight(w->core) == 0;
+	return w->core && reconcile_in_flight(w->core) == 0;
 }

@@ -6,15 +6,20 @@
  * hands every event and every plan to the observer, which checks the rules of the contract after each step.
  * One seed gives one history, byte for byte; nothing here sleeps, and hours of fleet life take milliseconds.
  *
+ * The core may be killed at any step and around any commit (life.c): the truth of the cloud and the committed records
+ * go on, everything else of that life is lost, and a new core is given what the store holds. The world's time is one
+ * for all lives; the core's clock is the time since the machine's boot, and starts anew with each of those.
+ *
  * Strings that the core is given live only for that one step, in memory of their own: what it keeps by
  * mistake is a use after free that AddressSanitizer sees.
  */
 #pragma once
 
 #include "core/reconcile.h"
+#include "store.h"
+
 #include <stdio.h>
 
-#define WORLD_BOXES 96
 #define WORLD_SCOPES 3
 #define WORLD_POLICIES 3
 #define WORLD_PINS 10
@@ -46,7 +51,7 @@ enum fate {
 
 /* How often things go wrong, in 1/1000. */
 struct world_faults {
-	uint32_t read, listing, listing_miss, store, not_sent, late_tick;
+	uint32_t read, listing, listing_miss, store, store_slow, not_sent, late_tick;
 	uint32_t lost_request, lost_reply, throttled, refused, unknown_code;
 	uint32_t catalogue_gap;
 	uint32_t fate[FATE_N]; /* of FATE_OLD and up; the rest is good */
@@ -63,6 +68,8 @@ struct world_device {
 	uint64_t upgrade_seq; /* which upgrade; jobs of an earlier one are void */
 	unsigned int external_changes;
 	unsigned int deliveries; /* upgrade calls that reached the cloud */
+	uint64_t ours;    /* the intent that its upgrade came from, as observer_handle() names it; 0: none */
+	bool is_meddled;  /* somebody else changed what it is or runs since that began */
 };
 
 struct world_box {
@@ -93,6 +100,13 @@ struct world_settings {
 	struct settings core;
 };
 
+/* How often the core is killed, and what is otherwise afterwards. */
+struct world_crashes {
+	uint32_t step;   /* after any step, in 100,000 */
+	uint32_t commit; /* after a step about a STORE or a call, in 1000 */
+	uint32_t reboot, lost; /* of those, in 1000: the machine starts anew; the state file is lost */
+};
+
 struct observer;
 struct job;
 struct world;
@@ -100,27 +114,37 @@ struct world;
 struct world_hooks {
 	void (*chaos)(struct world *w); /* runs when its time has come; plans the next one itself */
 	void (*storing)(struct world *w); /* NULL, or runs when intents are about to be stored */
+	void (*restarting)(struct world *w); /* NULL, or runs when a new life is about to begin */
 };
 
 struct world {
 	uint64_t seed, rng, wall_rng;
 	int64_t now_ns, wall_offset_s;
 	bool has_wall_jumps; /* false: the jumps are drawn and not made */
-	struct reconcile *core;
+	struct reconcile *core; /* NULL between two lives */
+	int64_t boot_ns; /* when the machine booted: the core's clock is the time since then */
+	uint64_t boot, life; /* how many there were */
+	struct store store;
+	struct world_crashes crashes;
+	uint64_t crash_rng;
+	bool is_killed; /* in this turn; nothing is delivered or done any more */
+	bool is_disk_full;
 	struct observer *observer;
 	struct world_settings draft, *applied;
-	struct world_box boxes[WORLD_BOXES];
-	uint32_t n_boxes;
+	struct world_box *boxes; /* they move when one is added */
+	uint32_t n_boxes, boxes_size, page_size;
 	struct world_faults faults;
 	bool is_usable[WORLD_SCOPES];   /* the truth about the credentials of the scope's account */
 	bool is_told_bad[WORLD_SCOPES]; /* what the core was told of it */
 	bool is_down[WORLD_SCOPES];     /* the whole region fails */
 	int64_t upgrade_min_ns, upgrade_max_ns;
 	bool fresh_has_attributes;
-	struct job *jobs;
+	struct job **jobs, *spare_jobs;
 	size_t n_jobs, jobs_size;
 	uint64_t job_seq, steps, burst;
 	uint64_t trace_hash;
+	bool is_quiet;   /* no trace at all: for speed; the same seed tells it later */
+	bool checks_all; /* the observer looks at all that is shown after each step, not only at what was touched */
 	uint64_t held_step; /* since when a reader holds the table; 0: none does */
 	FILE *trace; /* every line of the trace, or NULL */
 	bool hides_reads; /* … but LIST, FOLLOW and READ */
@@ -137,6 +161,7 @@ void world_deinit(struct world *w);
 /* Random numbers of the history: 0 to n - 1; true with n in a thousand; a time between two. */
 uint64_t world_draw(struct world *w, uint64_t n);
 bool world_chance(struct world *w, uint32_t permille);
+uint64_t world_draw_of(uint64_t *state, uint64_t n);
 int64_t world_between(struct world *w, int64_t low_ns, int64_t high_ns);
 
 struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_devices, int version, int dpi);
@@ -144,7 +169,9 @@ struct world_box *world_find_box(struct world *w, const char *id);
 struct world_device *world_find_device(struct world *w, const char *id, const char *serial);
 uint32_t world_pin_of(const struct world_settings *s, const struct world_box *box); /* the first that matches, or PIN_NONE */
 
-void world_apply(struct world *w);                               /* the draft becomes the settings */
+void world_apply(struct world *w);                               /* the draft becomes the settings; the first time it is the first life's begin */
+void world_kill(struct world *w);                                /* now: for scenarios */
+int64_t world_wall_s(const struct world *w);
 void world_set_account(struct world *w, uint32_t scope, bool is_usable);  /* … without a word to the core */
 void world_tell_account(struct world *w, uint32_t scope, bool is_usable);
 void world_external_change(struct world *w, struct world_box *box, unsigned int device, enum version_type type, int version);

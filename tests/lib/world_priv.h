@@ -6,6 +6,7 @@
 
 enum job_kind {
 	JOB_CHAOS,
+	JOB_RESTART,     /* a new life begins */
 	JOB_SCRIPT,      /* a line of a scenario */
 	JOB_LIST_PAGE,   /* one page of a listing is read */
 	JOB_PART,        /* an event that points to nothing is delivered */
@@ -23,6 +24,7 @@ enum job_kind {
 /* One instance as a read saw it, with text of its own. */
 struct snapshot {
 	struct observation o;
+	uint32_t box;
 	int64_t read_ns;
 	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT], serials[LIMIT_DEVICES][WORLD_TEXT];
 };
@@ -46,16 +48,29 @@ struct job {
 	uint64_t upgrade_seq;
 	int64_t started_ns, not_after_ns;
 	bool is_ok;
+	bool is_orphan;     /* CALL_ARRIVES: nobody waits for the answer */
+	uint64_t handle;    /* the observer's name of the intent */
+	struct batch *batch; /* STORE_DONE: owned */
 	struct reading *reading; /* owned */
 	char (*ids)[WORLD_TEXT]; /* FOLLOW: owned */
 	uint32_t n_ids;
 	void (*script)(struct world *w, int arg);
 	int arg;
+	struct job *next_spare;
 };
 
-struct job *world_plan(struct world *w, int64_t at_ns, enum job_kind kind); /* valid until the next is planned */
-void world_job_free(struct job *job);
+struct job *world_plan(struct world *w, int64_t at_ns, enum job_kind kind); /* valid until it has run */
+void world_job_done(struct world *w, struct job *job);
+void world_sort_jobs(struct world *w); /* after some were taken out */
+void world_hash_line(struct world *w, const char *line);
+struct record_stamp world_stamp(const struct world *w);
+void world_use_settings(struct world *w);
 void world_step(struct world *w, struct event *ev); /* into the core, and out to the shell's duties */
+
+/* life.c: the end of one life of the core, and the begin of the next. */
+size_t life_cut(struct world *w, const struct event *ev, const struct plan *plan); /* how many actions are done: all, or it is killed then */
+void life_crash(struct world *w);
+void life_begin(struct world *w, bool is_reboot); /* the first, or the next */
 
 /* shell.c: what is to be done for an action, and the jobs that came of it. */
 void shell_do(struct world *w, const struct action *a);

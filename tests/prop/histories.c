@@ -3,7 +3,7 @@
  * each ending in a calm in which every target must reach its pin. The rules of the contract are checked by
  * the observer (tests/lib) after every step.
  *
- *     histories [--runs N] [--seed S] [--trace]
+ *     histories [--runs N] [--seed S] [--trace] [--no-crashes]
  *
  * Prints its first seed before anything else, and the seed of the history that broke; `--seed S` replays it.
  */
@@ -125,6 +125,7 @@ static void draw_faults(struct world *w)
 	f->listing = upto(w, level);
 	f->listing_miss = upto(w, 20);
 	f->store = upto(w, level);
+	f->store_slow = upto(w, level);
 	f->not_sent = upto(w, level);
 	f->late_tick = upto(w, 100);
 	f->lost_request = upto(w, level);
@@ -213,6 +214,7 @@ static void chaos_serial(struct world *w)
 	if (!a || !b || a == b || a->is_upgrading || b->is_upgrading)
 		return;
 	memcpy(was, a->serial, sizeof(was));
+	a->is_meddled = b->is_meddled = true;
 	memcpy(a->serial, b->serial, sizeof(was));
 	if (upto(w, 2)) /* swapped; else one serial number is there twice */
 		memcpy(b->serial, was, sizeof(was));
@@ -296,6 +298,26 @@ static void chaos_reader(struct world *w)
 	world_script(w, w->now_ns + world_between(w, MINUTE, HOUR), world_hold, false);
 }
 
+/* Nothing can be stored for some time. */
+static void disk_full(struct world *w, int is_full)
+{
+	w->is_disk_full = is_full;
+	world_say(w, "the disk %s", is_full ? "is full" : "has room again");
+}
+
+static void chaos_disk(struct world *w)
+{
+	disk_full(w, true);
+	world_script(w, w->now_ns + world_between(w, MINUTE, HOUR), disk_full, false);
+}
+
+/* Who starts anew may find another configuration. */
+static void restarting(struct world *w)
+{
+	if (w->now_ns < CHAOS_HOURS * HOUR && upto(w, 6) == 0)
+		chaos_settings(w);
+}
+
 static void chaos_faults(struct world *w)
 {
 	draw_faults(w);
@@ -308,7 +330,7 @@ static void chaos(struct world *w)
 	static void (*const deeds[])(struct world *w) = {
 		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_come_and_go,
 		chaos_move, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
-		chaos_account, chaos_reader, chaos_faults,
+		chaos_account, chaos_reader, chaos_disk, chaos_faults,
 	};
 
 	if (w->now_ns > CHAOS_HOURS * HOUR)
@@ -322,6 +344,8 @@ static void chaos(struct world *w)
 static void repair(struct world *w)
 {
 	w->faults = (struct world_faults){.latency_ns = NS_PER_S / 5};
+	w->crashes = (struct world_crashes){0};
+	w->is_disk_full = false;
 	for (uint32_t i = 0; i < w->n_boxes; i++) {
 		struct world_box *box = &w->boxes[i];
 
@@ -370,13 +394,10 @@ static void settle_settings(struct world *w)
 	}
 }
 
-static bool can_be_upgraded(const struct world *w, const struct target_view *v)
+static bool can_be_upgraded(struct world *w, const struct target_view *v)
 {
-	const struct world_box *box = NULL;
+	const struct world_box *box = world_find_box(w, v->instance_id);
 
-	for (uint32_t i = 0; i < w->n_boxes; i++)
-		if (strcmp(w->boxes[i].id, v->instance_id) == 0)
-			box = &w->boxes[i];
 	return v->serial_number[0] && box && box->exists;
 }
 
@@ -384,6 +405,13 @@ static bool can_be_upgraded(const struct world *w, const struct target_view *v)
 static void check_arrived(struct world *w)
 {
 	struct target_view v;
+	struct policy_view pv;
+	for (uint32_t i = 0; getenv("DBG") && i < reconcile_target_slots(w->core); i++)
+		if (reconcile_target(w->core, i, &v))
+			fprintf(stderr, "%s %s %s %s pol %u %s/%s %s of %s next %lld\n", v.instance_id, v.serial_number, version_type_names[v.version_type], "", v.policy, phase_names[v.phase], reason_names[v.reason], v.reported, v.desired, (long long)(v.next_try_ns/1000000000));
+	for (uint32_t i = 0; getenv("DBG") && i < 3; i++)
+		if (reconcile_policy(w->core, i, &pv))
+			fprintf(stderr, "policy %u in flight %u limit %u managed %u starts %u may %d deadline %lld inflight %u daemon %u\n", i, pv.in_flight, pv.limit, pv.managed, pv.starts_last_hour, pv.may_start, (long long) w->draft.policies[i].deadline_ns/1000000000, reconcile_in_flight(w->core), w->draft.max_in_flight);
 
 	for (uint32_t i = 0; i < reconcile_target_slots(w->core) && !w->failure; i++)
 		if (reconcile_target(w->core, i, &v) && can_be_upgraded(w, &v) && v.phase != PHASE_IN_SYNC && v.phase != PHASE_AHEAD &&
@@ -396,6 +424,8 @@ static bool has_arrived(struct world *w)
 {
 	struct target_view v;
 
+	if (!w->core)
+		return false;
 	for (uint32_t i = 0; i < reconcile_target_slots(w->core); i++)
 		if (reconcile_target(w->core, i, &v) && can_be_upgraded(w, &v) && v.phase != PHASE_IN_SYNC && v.phase != PHASE_AHEAD &&
 		    v.phase != PHASE_UNMANAGED)
@@ -424,8 +454,20 @@ static void calm(struct world *w)
 /* ---- one history ---- */
 
 struct tally {
-	uint64_t steps, lines, hash, hours;
+	uint64_t steps, lines, hash, hours, lives;
 };
+
+static bool has_crashes = true;
+
+/* Some histories are one life, some are killed now and then, some all the time. */
+static void draw_crashes(struct world *w, bool has_reboots)
+{
+	uint32_t level = (uint32_t)world_draw_of(&w->crash_rng, 4);
+
+	if (level == 0 || !has_crashes)
+		return;
+	w->crashes = (struct world_crashes){.step = level * level * 10, .commit = level * 6, .lost = 60, .reboot = has_reboots ? 300 : 0};
+}
 
 static int history(uint64_t seed, bool has_wall_jumps, FILE *trace, struct tally *ret_tally)
 {
@@ -436,7 +478,8 @@ static int history(uint64_t seed, bool has_wall_jumps, FILE *trace, struct tally
 	w.trace = trace;
 	w.has_wall_jumps = has_wall_jumps;
 	w.fresh_has_attributes = upto(&w, 2);
-	w.hooks = (struct world_hooks){chaos, storing};
+	w.hooks = (struct world_hooks){.chaos = chaos, .storing = storing, .restarting = restarting};
+	draw_crashes(&w, seed % 4 != 1); /* after a reboot times come from the wall clock */
 	draw_settings(&w);
 	for (uint32_t n = upto(&w, 10); n > 0; n--)
 		draw_box(&w);
@@ -446,7 +489,7 @@ static int history(uint64_t seed, bool has_wall_jumps, FILE *trace, struct tally
 	world_run(&w, CHAOS_HOURS * HOUR);
 	if (!w.failure)
 		calm(&w);
-	*ret_tally = (struct tally){w.steps, w.n_lines, w.trace_hash, (uint64_t)(w.now_ns / HOUR)};
+	*ret_tally = (struct tally){w.steps, w.n_lines, w.trace_hash, (uint64_t)(w.now_ns / HOUR), w.life};
 	if (w.failure) {
 		world_report(&w, stderr);
 		r = 1;
@@ -465,6 +508,7 @@ static int twins(uint64_t seed, FILE *trace, struct tally *sum)
 	sum->steps += a.steps;
 	sum->lines += a.lines;
 	sum->hours += a.hours;
+	sum->lives += a.lives;
 	if (seed % 4 == 0 && (history(seed, true, NULL, &b) || a.hash != b.hash || a.steps != b.steps)) {
 		fprintf(stderr, "seed %" PRIu64 ": rule 15: the same history gave another trace\n", seed);
 		return 1;
@@ -488,7 +532,8 @@ static bool to_number(const char *text, uint64_t *ret_number)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"seed", required_argument, NULL, 's'}, {"runs", required_argument, NULL, 'n'}, {"trace", no_argument, NULL, 't'}, {0}};
+		{"seed", required_argument, NULL, 's'}, {"runs", required_argument, NULL, 'n'}, {"trace", no_argument, NULL, 't'}, {"no-crashes", no_argument, NULL, 'c'},
+		{0}};
 	uint64_t seed = 1, runs = 100;
 	struct tally sum = {0};
 	FILE *trace = NULL;
@@ -497,6 +542,8 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 't')
 			trace = stdout;
+		else if (c == 'c')
+			has_crashes = false;
 		else if ((c != 's' || !to_number(optarg, &seed)) && (c != 'n' || !to_number(optarg, &runs)))
 			return 2;
 		if (c == 's')
@@ -509,6 +556,7 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	fprintf(stderr, "%" PRIu64 " histories, %" PRIu64 " hours, %" PRIu64 " steps, %" PRIu64 " lines of trace\n", runs, sum.hours, sum.steps, sum.lines);
+	fprintf(stderr, "%" PRIu64 " histories, %" PRIu64 " hours, %" PRIu64 " lives of the core, %" PRIu64 " steps, %" PRIu64 " lines of trace\n", runs, sum.hours, sum.lives,
+		sum.steps, sum.lines);
 	return 0;
 }
