@@ -136,7 +136,7 @@ static int get_number(sqlite3 *db, const char *sql, int *ret_number)
 
 int schema_identify(sqlite3 *db, const struct schema *schema, struct schema_found *ret_found)
 {
-	struct schema_found found = { .rc = SQLITE_OK };
+	struct schema_found found = { .text = "" };
 	int n_objects = 0;
 
 	found.rc = get_number(db, "PRAGMA application_id", &found.application_id);
@@ -182,7 +182,7 @@ static int create(sqlite3 *db)
 }
 
 /* `run` and the new version, together or not at all. */
-static int in_transaction(sqlite3 *db, int (*run)(sqlite3 *db), int version)
+static int in_transaction(sqlite3 *db, int (*run)(sqlite3 *db), int version, struct schema_found *found)
 {
 	int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
@@ -192,9 +192,15 @@ static int in_transaction(sqlite3 *db, int (*run)(sqlite3 *db), int version)
 		rc = set_version(db, version);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-	if (rc != SQLITE_OK && !sqlite3_get_autocommit(db))
+	found->rc = rc;
+	if (rc == SQLITE_OK) {
+		found->version = version;
+		return 0;
+	}
+	sqlite3_snprintf(sizeof(found->text), found->text, "%s", sqlite3_errmsg(db)); /* before the rollback makes it good */
+	if (!sqlite3_get_autocommit(db))
 		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	return rc;
+	return SCHEMA_E_SQLITE;
 }
 
 static const struct schema_step *find_step(const struct schema *schema, int from)
@@ -208,21 +214,12 @@ static const struct schema_step *find_step(const struct schema *schema, int from
 
 int schema_upgrade(sqlite3 *db, const struct schema *schema, struct schema_found *found)
 {
-	if (found->is_new) {
-		found->rc = in_transaction(db, create, schema->version);
-		if (found->rc != SQLITE_OK)
-			return SCHEMA_E_SQLITE;
-		found->version = schema->version;
-	}
-	while (found->version < schema->version) {
+	int r = found->is_new ? in_transaction(db, create, schema->version, found) : 0;
+
+	while (!r && found->version < schema->version) {
 		const struct schema_step *step = find_step(schema, found->version);
 
-		if (!step)
-			return SCHEMA_E_OLDER;
-		found->rc = in_transaction(db, step->run, found->version + 1);
-		if (found->rc != SQLITE_OK)
-			return SCHEMA_E_SQLITE;
-		found->version++;
+		r = step ? in_transaction(db, step->run, found->version + 1, found) : SCHEMA_E_OLDER;
 	}
-	return 0;
+	return r;
 }

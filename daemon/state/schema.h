@@ -42,7 +42,8 @@ char *schema_sql(enum schema_statement statement, enum record_kind kind) __attri
 struct schema_found {
 	int application_id, version;
 	int rc;
-	bool is_new; /* there was nothing yet */
+	char text[128]; /* rc SQLITE_ERROR: what SQLite said */
+	bool is_new;    /* there was nothing yet */
 };
 /* Whose file is it? Changes nothing. 0, SCHEMA_E_FOREIGN, _NEWER or _SQLITE. */
 int schema_identify(sqlite3 *db, const struct schema *schema, struct schema_found *ret_found) __attribute__((warn_unused_result));

@@ -90,7 +90,7 @@ static int find_file(struct store *s, struct store_error *ret_error)
 
 	if (r == -ENOENT) {
 		r = make_file(s->path);
-		return r == -ENOENT ? failure_set(ret_error, STATE_FAILURE_NO_FOLDER, s->shown_path, "")
+		return r == -ENOENT ? failure_set(ret_error, STATE_FAILURE_NO_FOLDER, s->shown_path, "%s", "")
 				    : r ? failure_errno(-r, s->shown_path, ret_error) : 0;
 	}
 	if (r)
@@ -211,6 +211,8 @@ static int fail_schema(struct store *s, int r, const struct schema *schema, cons
 		return failure_set(ret_error, STATE_FAILURE_DAMAGED, s->shown_path, "no way leads from its schema %d to %d", found->version,
 				   schema->version);
 	default:
+		if (found->rc == SQLITE_ERROR) /* a step found other tables than it knows */
+			return failure_set(ret_error, STATE_FAILURE_DAMAGED, s->shown_path, "%s", found->text);
 		return fail_sqlite(s, found->rc, ret_error);
 	}
 }
@@ -305,7 +307,7 @@ int store_open(const struct store_options *options, struct store **ret_store, st
 	if (s && s->path && s->shown_path)
 		r = open_all(s, options, ret_error);
 	else
-		failure_set(ret_error, STATE_FAILURE_MEMORY, shown, "");
+		failure_set(ret_error, STATE_FAILURE_MEMORY, shown, "%s", "");
 	if (r) {
 		store_free(s);
 		return r;
