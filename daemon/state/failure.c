@@ -72,9 +72,24 @@ int failure_errno(int error, const char *path, struct store_error *ret_error)
 	return failure_set(ret_error, failure, path, "%s", strerror(error));
 }
 
+/* A failed COMMIT does not tell the connection why; the file that failed knows: the log, or the database itself. */
+static int system_error(sqlite3 *db)
+{
+	static const int which[] = { SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER };
+	int error = db ? sqlite3_system_errno(db) : 0;
+
+	for (size_t i = 0; i < sizeof(which) / sizeof(which[0]) && db && !error; i++) {
+		sqlite3_file *file = NULL;
+
+		if (sqlite3_file_control(db, "main", which[i], &file) == SQLITE_OK && file && file->pMethods)
+			file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+	}
+	return error;
+}
+
 int failure_sqlite(sqlite3 *db, int rc, const char *path, struct store_error *ret_error)
 {
-	int error = db ? sqlite3_system_errno(db) : 0;
+	int error = system_error(db);
 
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:

@@ -31,6 +31,8 @@ struct store {
 	unsigned int loading; /* a record_kind; RECORD_KIND_N: all is loaded */
 	struct history history;
 	struct record_stamp now;
+	dev_t log_device; /* of the log, as it was opened */
+	ino_t log_inode;
 	bool is_new;
 	char *path, *shown_path;
 };
@@ -294,6 +296,23 @@ static int prepare_all(struct store *s, const struct store_options *options, str
 	return rc == SQLITE_OK ? 0 : fail_sqlite(s, rc, ret_error);
 }
 
+static const char *log_path(const struct store *s)
+{
+	return sqlite3_filename_wal(sqlite3_db_filename(s->db, "main"));
+}
+
+/* SQLite notices when the file is another one, not when the log is: see check_place(). */
+static int note_log(struct store *s, struct store_error *ret_error)
+{
+	struct stat st;
+
+	if (stat(log_path(s), &st) < 0)
+		return failure_errno(errno, s->shown_path, ret_error);
+	s->log_device = st.st_dev;
+	s->log_inode = st.st_ino;
+	return 0;
+}
+
 static int open_all(struct store *s, const struct store_options *options, struct store_error *ret_error)
 {
 	int r = find_file(s, ret_error);
@@ -306,6 +325,8 @@ static int open_all(struct store *s, const struct store_options *options, struct
 		r = check(s, ret_error);
 	if (!r)
 		r = prepare_all(s, options, ret_error);
+	if (!r)
+		r = note_log(s, ret_error);
 	return r;
 }
 
@@ -408,16 +429,15 @@ int store_load(struct store *s, struct store_part *part, struct store_error *ret
 /* Deleted, moved or replaced: the file itself, or its log, without which the file is old. */
 static int check_place(struct store *s, struct store_error *ret_error)
 {
-	sqlite3_file *log = NULL;
-	int is_moved = 0, is_log_moved = 0;
+	struct stat st;
+	int is_moved = 0;
 
 	sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &is_moved);
-	sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-	if (log && log->pMethods)
-		log->pMethods->xFileControl(log, SQLITE_FCNTL_HAS_MOVED, &is_log_moved);
 	if (is_moved)
 		return failure_set(ret_error, STATE_FAILURE_MOVED, s->shown_path, "%s", "");
-	return is_log_moved ? failure_set(ret_error, STATE_FAILURE_MOVED, s->shown_path, "its log, the same name with -wal, is gone") : 0;
+	if (stat(log_path(s), &st) < 0 || st.st_dev != s->log_device || st.st_ino != s->log_inode)
+		return failure_set(ret_error, STATE_FAILURE_MOVED, s->shown_path, "its log, the same name with -wal, is gone");
+	return 0;
 }
 
 static int write_record(struct store *s, const struct record *record, const struct record_stamp *stamp, struct store_error *ret_error)
