@@ -213,7 +213,7 @@ int row_read(sqlite3_stmt *stmt, enum record_kind kind, const struct record_stam
 	const struct reader reader = { stmt, f, ret_error };
 	int n_texts = (int)f->n_texts, r = 0;
 	struct record_stamp written;
-	size_t used = 0, len;
+	size_t used = 0, len = 0;
 
 	*ret_record = (struct record){ .kind = kind };
 	for (int i = 0; i < n_texts && !r; i++) {
