@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -292,6 +293,7 @@ static int64_t count_and_kill(const char *path, int64_t from, unsigned int after
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(pipe_fds[0]);
 		count_for_ever(path, from + 1, pipe_fds[1]);
 	}
