@@ -86,6 +86,7 @@ struct seen_intent {
 	enum error_class class;
 	bool was_there, was_beyond, was_healthy, was_back; /* what reads since showed: to; newer; to and healthy; from and online */
 	bool was_removed;
+	bool was_late; /* its instance was read after soak and deadline of verifying */
 };
 
 struct seen_target {
