@@ -7,6 +7,7 @@
 #pragma once
 
 #include "config.h"
+#include "zones.h"
 
 #define SCAN_DEPTH_MAX 32
 #define SCAN_STRING_MAX 4096 /* libconfig grows strings in small steps: a long one takes quadratic time */
@@ -17,6 +18,9 @@
 #define CONFIG_SCOPES_MAX 256
 #define CONFIG_REGION_MAX 63 /* it becomes a part of a host name */
 #define CONFIG_PATH_MAX 1024
+#define SITE_REGEX_BYTES_MAX 128
+#define SITE_BY_BYTES_MAX (SITE_REGEX_BYTES_MAX + 5) /* and "name:" */
+#define SITE_REGEX_PLUS_MAX 8 /* glibc doubles what a `+` stands behind: nested ones take memory by powers of two */
 
 /* Memory that goes in one piece. */
 struct arena {
@@ -40,7 +44,8 @@ void report_finish(struct report *r); /* says how many more there were */
 /* units.c: independent of the locale; false when the text is none. */
 bool units_duration(const char *text, int64_t *ret_ns); /* "1h30m", "500ms" */
 bool units_decimal(const char *text, double *ret_value); /* "10", "0.5" */
-bool units_share(const char *text, double *ret_share);   /* "5%", above 0 and at most 100 % */
+bool units_share(const char *text, double *ret_share);   /* "5%", from 0 to 100 % */
+bool units_number(const char *text, double *ret_value);  /* a decimal that may have a minus before it */
 struct units_text {
 	char text[64];
 };
@@ -48,6 +53,8 @@ struct units_text units_print_duration(int64_t ns);
 
 /* glob.c: does `wide` match all that `narrow`, text or glob, matches? False when that is not certain. */
 bool glob_covers(const char *wide, const char *narrow);
+/* Is there certainly no text that both match? */
+bool glob_excludes(const char *a, const char *b);
 
 /* words.c: the candidate that `text` was likely meant to be, or NULL. */
 const char *words_nearest(const char *text, const char *const *candidates, size_t n);
@@ -77,6 +84,7 @@ struct raw_flag {
 };
 struct raw_word {
 	uint32_t value;
+	bool is_set; /* by a default, too; else what was written could not be used */
 	unsigned int line;
 };
 struct raw_count {
@@ -95,6 +103,23 @@ struct raw_limit {
 	struct limit limit;
 	unsigned int line;
 };
+struct raw_share {
+	double share;
+	unsigned int line;
+};
+struct raw_number {
+	double value;
+	unsigned int line;
+};
+struct raw_civil {
+	int64_t s; /* of a day, or a civil time (civil.h) */
+	bool is_set; /* else what was written could not be used */
+	unsigned int line;
+};
+struct raw_list {
+	void *items;
+	uint32_t n;
+};
 
 /* Raw groups begin with their head: a line of 0 means that the group was not given. */
 struct raw_account {
@@ -102,12 +127,15 @@ struct raw_account {
 	struct raw_text name, endpoint;
 	struct {
 		struct raw_head head;
-		struct raw_word source;
-		struct raw_text path, profile;
+		struct raw_word source, base;
+		struct raw_text path, profile, role_name, uri, role_arn, oidc_provider_arn, oidc_token_file, session_name;
+		struct raw_text sts_endpoint, metadata_endpoint;
+		struct raw_duration duration;
 	} credentials;
 	struct raw_texts regions;
 	struct raw_word signature;
-	struct raw_duration poll_interval, dpi_poll_interval;
+	struct raw_duration poll_interval, dpi_poll_interval, catalogue_interval, auto_upgrade_interval;
+	struct raw_share blast_radius;
 	struct {
 		struct raw_head head;
 		struct raw_rate calls_per_second;
@@ -116,13 +144,57 @@ struct raw_account {
 		struct raw_text ca_file, proxy;
 	} api;
 };
+struct raw_window {
+	struct raw_head head;
+	struct raw_text name, time_zone;
+	struct raw_texts days;
+	struct raw_civil start;
+	struct raw_duration length;
+};
+struct raw_freeze {
+	struct raw_head head;
+	struct raw_text name, time_zone, reason;
+	struct raw_civil from, to;
+};
+struct raw_match {
+	struct raw_head head;
+	struct raw_text glob[SELECTOR_N];
+};
+struct raw_wave {
+	struct raw_head head;
+	struct raw_text name;
+	struct raw_match match;
+	struct raw_share percent, success;
+	struct raw_duration soak;
+};
+struct raw_halt_reason {
+	struct raw_head head;
+	struct raw_word reason;
+	struct raw_count failures;
+};
 struct raw_policy {
 	struct raw_head head;
 	struct raw_text name;
-	struct raw_texts windows;
+	struct raw_texts windows, freezes;
 	struct raw_limit max_in_flight;
-	struct raw_count max_starts_per_hour;
-	struct raw_duration deadline;
+	struct raw_count max_starts_per_hour, max_in_flight_per_site;
+	struct raw_text site_by;
+	struct raw_duration deadline, upgrade_takes;
+	struct raw_list waves;
+	struct raw_word auto_upgrade;
+	struct {
+		struct raw_head head;
+		struct raw_count failures, min_sample;
+		struct raw_share percent;
+		struct raw_list by_reason;
+	} halt;
+	struct {
+		struct raw_head head;
+		struct raw_text prometheus, query;
+		struct raw_word open_when;
+		struct raw_number value;
+		struct raw_duration max_age, timeout;
+	} gate;
 	struct {
 		struct raw_head head;
 		struct raw_count attempts;
@@ -137,28 +209,24 @@ struct raw_policy {
 struct raw_pin {
 	struct raw_head head;
 	struct raw_text name;
-	struct {
-		struct raw_head head;
-		struct raw_text glob[SELECTOR_N];
-	} match;
+	struct raw_match match;
 	struct raw_text device, dpi, policy, dpi_policy;
+	struct raw_texts via, never;
 	struct raw_flag hold;
 };
 
-struct raw_list {
-	void *items;
-	uint32_t n;
-};
 struct raw {
 	struct raw_head head; /* of the main file */
 	struct raw_word mode;
 	struct raw_count max_in_flight;
-	struct raw_text include_dir;
-	struct raw_list accounts, policies, pins;
+	struct raw_text include_dir, state, control_socket;
+	struct raw_list accounts, windows, freezes, policies, pins;
 	uint32_t n_main_pins; /* they come first in the list, and last in the result */
 	const char *folder;   /* that relative paths start from; NULL: they stay as they are */
 	bool is_incomplete;   /* a file could not be read or parsed: its names are missing */
 	struct arena arena;   /* of the strings; becomes the configuration's */
+	struct zones *zones;  /* becomes the configuration's, too */
+	int64_t now_s;        /* UTC: what is over is worth a warning */
 	struct report *report;
 };
 /* parse.c: one text into raw; the report says what is wrong. */
@@ -171,8 +239,11 @@ struct raw_title {
 };
 struct raw_title raw_title(const char *list, const struct raw_head *head, const struct raw_text *name);
 
-/* validate.c: takes raw's arena on success. 0, CONFIG_E_INVALID or -ENOMEM. */
+/* validate.c: takes raw's arena and zones on success. 0, CONFIG_E_INVALID or -ENOMEM. */
 int validate(struct raw *raw, struct config **ret_config);
+
+/* credentials.c: all but the paths, which are resolved already. False without memory. */
+bool credentials_check(struct report *report, const struct raw_account *a, const char *title, struct identity_settings *out);
 
 /* shadow.c: warnings and errors about pins among themselves and about pins that no scope fits. 0 or -ENOMEM. */
 int shadow_check(struct report *report, const struct settings *settings, const struct raw_pin *const *raw_pins);
@@ -185,6 +256,7 @@ struct name_entry {
 void names_sort(struct name_entry *entries, size_t n);
 const struct name_entry *names_find(const struct name_entry *entries, size_t n, const char *name);
 
-/* load.c: a configuration from one text and no file; include_dir is refused. For tests. */
+/* load.c: a configuration from one text and no file, as if at CONFIG_TEXT_NOW_S; include_dir is refused. For tests. */
+#define CONFIG_TEXT_NOW_S INT64_C(1767225600) /* 2026-01-01 00:00 UTC */
 int config_from_text(const char *name, const char *text, size_t len, struct config **ret_config, struct config_messages *ret_messages)
 	__attribute__((warn_unused_result));

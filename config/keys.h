@@ -8,15 +8,20 @@
 
 enum key_type {
 	KEY_TEXT,     /* raw_text; min and max are bytes */
-	KEY_TEXTS,    /* raw_texts, of at most 63 bytes each */
+	KEY_TEXTS,    /* raw_texts; min and max are bytes of each */
 	KEY_FLAG,     /* raw_flag */
 	KEY_WORD,     /* raw_word: index into words */
 	KEY_COUNT,    /* raw_count; min and max */
 	KEY_DURATION, /* raw_duration; min and max in ns */
 	KEY_RATE,     /* raw_rate; min and max in thousandths */
 	KEY_LIMIT,    /* raw_limit: a count or a share; min and max of the count */
+	KEY_SHARE,    /* raw_share; min and max in thousandths of the whole */
+	KEY_NUMBER,   /* raw_number: any */
+	KEY_TIME,     /* raw_civil: a time of day */
+	KEY_DATETIME, /* raw_civil: a date, perhaps with a time of day */
 	KEY_GROUP,    /* a raw group, by its own keys */
-	KEY_LIST,     /* raw_list of groups */
+	KEY_LIST,     /* raw_list of groups, which all files add to; at the top only */
+	KEY_ITEMS,    /* raw_list of at most max groups, within a group */
 	KEY_TYPE_N,
 };
 

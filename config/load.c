@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct load {
@@ -208,9 +209,12 @@ static void load_include_dir(struct load *l, const char *main_file)
 static int load_begin(struct load *l)
 {
 	l->raw.report = &l->report;
+	l->raw.now_s = CONFIG_TEXT_NOW_S;
 	l->bytes_left = (size_t)CONFIG_FILE_BYTES_MAX;
 	l->digest = EVP_MD_CTX_new();
-	return l->digest && EVP_DigestInit_ex(l->digest, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+	if (!l->digest || EVP_DigestInit_ex(l->digest, EVP_sha256(), NULL) != 1)
+		return -ENOMEM;
+	return zones_new(&l->raw.zones);
 }
 
 static int load_end(struct load *l, const char *main_file, struct config **ret_config, struct config_messages *ret_messages)
@@ -268,6 +272,7 @@ int config_load(const char *path, struct config **ret_config, struct config_mess
 	*ret_messages = (struct config_messages){ 0 };
 	if (r == 0) {
 		l.raw.folder = folder;
+		l.raw.now_s = (int64_t)time(NULL);
 		if (folder_of(path, folder, sizeof(folder))) {
 			load_file(&l, AT_FDCWD, path, path, true);
 		} else {

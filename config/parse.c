@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "civil.h"
 #include "core/utf8.h"
 #include "keys.h"
 
@@ -117,6 +118,7 @@ static enum take take_word(struct arena *arena, const struct key *key, const str
 	for (uint32_t i = 0; i < key->n_words; i++) {
 		if (strcmp(key->words[i], v->text) == 0) {
 			out->value = i;
+			out->is_set = true;
 			return TAKE_OK;
 		}
 	}
@@ -171,7 +173,7 @@ static enum take take_limit(struct arena *arena, const struct key *key, const st
 	double share;
 	enum take taken;
 
-	if (v->kind == SCALAR_TEXT && units_share(v->text, &share)) {
+	if (v->kind == SCALAR_TEXT && units_share(v->text, &share) && share > 0) {
 		out->limit = (struct limit){ .is_share = true, .share = share };
 		return TAKE_OK;
 	}
@@ -179,6 +181,57 @@ static enum take take_limit(struct arena *arena, const struct key *key, const st
 	if (taken == TAKE_OK)
 		out->limit = (struct limit){ .count = count.n };
 	return taken;
+}
+
+static enum take take_share(struct arena *arena, const struct key *key, const struct scalar *v, void *dst)
+{
+	struct raw_share *out = dst;
+	double share;
+
+	(void)arena;
+	if (v->kind != SCALAR_TEXT || !units_share(v->text, &share))
+		return TAKE_WRONG;
+	if (share * 1000 < (double)key->min)
+		return TAKE_OUT_OF_RANGE;
+	out->share = share;
+	return TAKE_OK;
+}
+
+static enum take take_number(struct arena *arena, const struct key *key, const struct scalar *v, void *dst)
+{
+	struct raw_number *out = dst;
+	double value = v->kind == SCALAR_NUMBER ? v->number : v->decimal;
+
+	(void)arena;
+	(void)key;
+	if (v->kind == SCALAR_FLAG || v->kind == SCALAR_OTHER || (v->kind == SCALAR_TEXT && !units_number(v->text, &value)))
+		return TAKE_WRONG;
+	out->value = value;
+	return TAKE_OK;
+}
+
+static enum take take_time(struct arena *arena, const struct key *key, const struct scalar *v, void *dst)
+{
+	struct raw_civil *out = dst;
+	int32_t s;
+
+	(void)arena;
+	(void)key;
+	if (v->kind != SCALAR_TEXT || !civil_parse_time_of_day(v->text, &s))
+		return TAKE_WRONG;
+	out->s = s;
+	out->is_set = true;
+	return TAKE_OK;
+}
+
+static enum take take_datetime(struct arena *arena, const struct key *key, const struct scalar *v, void *dst)
+{
+	struct raw_civil *out = dst;
+
+	(void)arena;
+	(void)key;
+	out->is_set = v->kind == SCALAR_TEXT && civil_parse_datetime(v->text, &out->s);
+	return out->is_set ? TAKE_OK : TAKE_WRONG;
 }
 
 /* Where the line stands in each raw value is the same for all but groups: behind the value. */
@@ -198,8 +251,14 @@ static const struct {
 	[KEY_RATE] = { take_rate, offsetof(struct raw_rate, line), SCALAR_TEXT, "a number, as in \"10\" or \"0.5\"" },
 	[KEY_LIMIT] = { take_limit, offsetof(struct raw_limit, line), SCALAR_NUMBER,
 			"a whole number, or a share above 0 in quotes, as in \"5%\"" },
+	[KEY_SHARE] = { take_share, offsetof(struct raw_share, line), SCALAR_TEXT, "a share of at most 100 % in quotes, as in \"5%\"" },
+	[KEY_NUMBER] = { take_number, offsetof(struct raw_number, line), SCALAR_TEXT, "a number, as in 10 or \"-0.5\"" },
+	[KEY_TIME] = { take_time, offsetof(struct raw_civil, line), SCALAR_TEXT, "a time of day from \"00:00\" to \"23:59:59\"" },
+	[KEY_DATETIME] = { take_datetime, offsetof(struct raw_civil, line), SCALAR_TEXT,
+			   "a date that exists, perhaps with a time of day, as in \"2026-11-09 18:30\"" },
 	[KEY_GROUP] = { .wanted = "a group, as in { key = value; }" },
 	[KEY_LIST] = { .wanted = "a list of groups, as in ( { name = \"a\"; }, { name = \"b\"; } )" },
+	[KEY_ITEMS] = { .wanted = "a list of groups, as in ( { … }, { … } )" },
 };
 
 struct shown {
@@ -245,6 +304,8 @@ static struct wanted show_range(const struct key *key)
 	else if (key->type == KEY_RATE)
 		snprintf(out.text, sizeof(out.text), "from %lld.%03d to %lld", (long long)key->min / 1000, (int)(key->min % 1000),
 			 (long long)key->max / 1000);
+	else if (key->type == KEY_SHARE)
+		snprintf(out.text, sizeof(out.text), "from \"%g%%\" to \"100%%\"", (double)key->min / 10);
 	else
 		snprintf(out.text, sizeof(out.text), "from %lld to %lld%s", (long long)key->min, (long long)key->max,
 			 key->type == KEY_TEXT || key->type == KEY_TEXTS ? " bytes" : "");
@@ -333,7 +394,7 @@ static void unknown_key(struct parse *p, const struct where *w, const struct key
 {
 	const char *names[SCAN_GROUP_MAX], *name = config_setting_name(s), *nearest;
 	const struct where at = { w, name, -1 };
-	char list[400] = "";
+	char list[600] = "";
 	size_t len = 0;
 
 	for (size_t i = 0; i < keys->n; i++) {
@@ -351,6 +412,13 @@ static void unknown_key(struct parse *p, const struct where *w, const struct key
 
 static void take_group(struct parse *p, const struct where *w, const struct keys *keys, const config_setting_t *s, void *dst);
 static void take_list(struct parse *p, const struct where *w, const struct key *key, const config_setting_t *s, void *dst);
+static void take_items(struct parse *p, const struct where *w, const struct key *key, const config_setting_t *s, void *dst);
+
+/* An empty array is as good as an empty list. */
+static bool is_list(const config_setting_t *s)
+{
+	return config_setting_is_list(s) || (config_setting_is_array(s) && !config_setting_length(s));
+}
 
 static void take_key(struct parse *p, const struct where *up, const struct key *key, const config_setting_t *s, void *dst)
 {
@@ -359,14 +427,16 @@ static void take_key(struct parse *p, const struct where *up, const struct key *
 
 	if (key->is_main_only && !p->is_main)
 		report_add(p->raw->report, CONFIG_ERROR, p->file, config_setting_source_line(s),
-			   "%s: belongs into the main file; the files of include_dir hold accounts, policies and pins", key->name);
+			   "%s: belongs into the main file; the files of include_dir hold accounts, windows, freezes, policies and pins", key->name);
 	else if (key->type == KEY_GROUP && config_setting_is_group(s))
 		take_group(p, &w, key->group, s, dst);
-	else if (key->type == KEY_LIST && (config_setting_is_list(s) || (config_setting_is_array(s) && !config_setting_length(s))))
+	else if (key->type == KEY_LIST && is_list(s))
 		take_list(p, &w, key, s, dst);
+	else if (key->type == KEY_ITEMS && is_list(s))
+		take_items(p, &w, key, s, dst);
 	else if (key->type == KEY_TEXTS)
 		take_texts(p, &w, key, s, dst);
-	else if (key->type == KEY_GROUP || key->type == KEY_LIST)
+	else if (key->type == KEY_GROUP || key->type == KEY_LIST || key->type == KEY_ITEMS)
 		complain(p, &w, key, &other, TAKE_WRONG, config_setting_source_line(s));
 	else
 		take_scalar(p, &w, key, s, dst);
@@ -399,6 +469,27 @@ static void take_group(struct parse *p, const struct where *w, const struct keys
 				   where_path(w).text, keys->items[k].name, show_wanted(&keys->items[k]).text);
 }
 
+/* Appends the groups of a setting; there is room for them, and it is zeroed. */
+static void take_records(struct parse *p, const struct where *w, const struct key *key, const config_setting_t *s, struct raw_list *list)
+{
+	for (int i = 0; i < config_setting_length(s); i++) {
+		const config_setting_t *item = config_setting_get_elem(s, (unsigned int)i);
+		const struct where at = { w->up, w->name, i };
+		char *record = (char *)list->items + list->n * key->group->size;
+
+		if (!config_setting_is_group(item)) {
+			const struct scalar v = scalar_of(item);
+
+			complain(p, &at, key, &v, TAKE_WRONG, config_setting_source_line(item));
+			continue;
+		}
+		set_defaults(p, key->group, record);
+		take_group(p, &at, key->group, item, record);
+		((struct raw_head *)(void *)record)->index = (uint32_t)i;
+		list->n++;
+	}
+}
+
 /* The list grows by this file's part. */
 static void take_list(struct parse *p, const struct where *w, const struct key *key, const config_setting_t *s, void *dst)
 {
@@ -418,22 +509,23 @@ static void take_list(struct parse *p, const struct where *w, const struct key *
 		return;
 	list->items = items;
 	memset(items + list->n * size, 0, n * size);
-	for (uint32_t i = 0; i < n; i++) {
-		const config_setting_t *item = config_setting_get_elem(s, i);
-		const struct where at = { w->up, w->name, (int)i };
-		char *record = items + list->n * size;
+	take_records(p, w, key, s, list);
+}
 
-		if (!config_setting_is_group(item)) {
-			const struct scalar v = scalar_of(item);
+static void take_items(struct parse *p, const struct where *w, const struct key *key, const config_setting_t *s, void *dst)
+{
+	struct raw_list *list = dst;
+	uint32_t n = (uint32_t)config_setting_length(s);
 
-			complain(p, &at, key, &v, TAKE_WRONG, config_setting_source_line(item));
-			continue;
-		}
-		set_defaults(p, key->group, record);
-		take_group(p, &at, key->group, item, record);
-		((struct raw_head *)(void *)record)->index = i;
-		list->n++;
+	if (n > key->max) {
+		report_add(p->raw->report, CONFIG_ERROR, p->file, config_setting_source_line(s), "%s: has %u entries; at most %lld are allowed",
+			   where_path(w).text, n, (long long)key->max);
+		return;
 	}
+	list->items = arena_alloc(&p->raw->arena, n * key->group->size + 1);
+	p->raw->report->is_without_memory |= !list->items;
+	if (list->items)
+		take_records(p, w, key, s, list);
 }
 
 void parse_text(struct raw *raw, const char *file, const char *text, size_t len, bool is_main)
@@ -481,7 +573,10 @@ struct raw_title raw_title(const char *list, const struct raw_head *head, const 
 void raw_deinit(struct raw *raw)
 {
 	free(raw->accounts.items);
+	free(raw->windows.items);
+	free(raw->freezes.items);
 	free(raw->policies.items);
 	free(raw->pins.items);
+	zones_free(raw->zones);
 	arena_deinit(&raw->arena);
 }

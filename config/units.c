@@ -90,9 +90,20 @@ bool units_share(const char *text, double *ret_share)
 		return false;
 	memcpy(number, text, len - 1);
 	number[len - 1] = '\0';
-	if (!units_decimal(number, &percent) || !(percent > 0) || percent > 100)
+	if (!units_decimal(number, &percent) || percent > 100)
 		return false;
 	*ret_share = percent / 100;
+	return true;
+}
+
+bool units_number(const char *text, double *ret_value)
+{
+	bool is_negative = text[0] == '-';
+	double value;
+
+	if (!units_decimal(text + is_negative, &value))
+		return false;
+	*ret_value = is_negative ? -value : value;
 	return true;
 }
 

@@ -4,29 +4,15 @@
  * Goes on after each error, so that all of them are seen at once. Where a file could not be read, what may be in it is
  * not missed.
  */
-#include "internal.h"
+#include "validate.h"
 #include "cloud/endpoint.h"
-#include "core/version.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct held_config {
-	struct config config; /* first: config_free gets its address */
-	struct arena arena;
-};
-
-struct validate {
-	struct raw *raw;
-	struct report *report;
-	struct config *config;
-	struct name_entry *policy_names; /* sorted */
-	uint32_t n_policy_names;
-};
-
-static void *take(struct validate *v, size_t n, size_t size)
+void *take(struct validate *v, size_t n, size_t size)
 {
 	void *memory = arena_alloc(&v->raw->arena, n * size + 1);
 
@@ -34,33 +20,25 @@ static void *take(struct validate *v, size_t n, size_t size)
 	return memory;
 }
 
-#define ERROR(v, head, at_line, ...) report_add((v)->report, CONFIG_ERROR, (head)->file, (at_line) ? (at_line) : (head)->line, __VA_ARGS__)
-#define WARNING(v, head, at_line, ...) report_add((v)->report, CONFIG_WARNING, (head)->file, (at_line) ? (at_line) : (head)->line, __VA_ARGS__)
-
-/* What accounts, policies and pins have in common: a head, then a name. */
-struct raw_named {
-	struct raw_head head;
-	struct raw_text name;
-};
 _Static_assert(offsetof(struct raw_account, name) == offsetof(struct raw_named, name), "");
 _Static_assert(offsetof(struct raw_policy, name) == offsetof(struct raw_named, name), "");
 _Static_assert(offsetof(struct raw_pin, name) == offsetof(struct raw_named, name), "");
+_Static_assert(offsetof(struct raw_window, name) == offsetof(struct raw_named, name), "");
+_Static_assert(offsetof(struct raw_freeze, name) == offsetof(struct raw_named, name), "");
 
 static const struct raw_named *named_at(const struct raw_list *list, size_t size, uint32_t i)
 {
 	return (const void *)((const char *)list->items + size * i);
 }
 
-/* The names of a list, sorted, each of them once; twice is an error. ret_n is 0 without memory. */
-static struct name_entry *check_names(struct validate *v, const char *title, const struct raw_list *list, size_t size, uint32_t *ret_n)
+struct names names_of(struct validate *v, const char *title, const struct raw_list *list, size_t size)
 {
 	struct name_entry *entries = calloc((size_t)list->n + 1, sizeof(*entries));
 	uint32_t n = 0, n_kept = 0;
 
-	*ret_n = 0;
 	v->report->is_without_memory |= !entries;
 	if (!entries)
-		return NULL;
+		return (struct names){ 0 };
 	for (uint32_t i = 0; i < list->n; i++)
 		if (named_at(list, size, i)->name.text)
 			entries[n++] = (struct name_entry){ named_at(list, size, i)->name.text, i };
@@ -76,8 +54,38 @@ static struct name_entry *check_names(struct validate *v, const char *title, con
 		ERROR(v, &second->head, second->name.line, "%s[%u].name: \"%s\" is taken by %s:%u; give each its own name", title,
 		      second->head.index, second->name.text, first->head.file, first->name.line);
 	}
-	*ret_n = n_kept;
-	return entries;
+	return (struct names){ entries, n_kept };
+}
+
+uint32_t names_resolve(struct validate *v, const struct names *names, const struct reference *from, const struct raw_text *name)
+{
+	enum { GUESSES_MAX = 100 }; /* 200,000 wrong names must not each be compared with 200,000 right ones */
+	const struct name_entry *found = names_find(names->entries, names->n, name->text);
+	const char *guesses[GUESSES_MAX + 1], *nearest = NULL;
+	size_t n = 0;
+
+	if (found)
+		return found->index;
+	if (v->raw->is_incomplete)
+		return UINT32_MAX; /* it may be in the file that could not be read */
+	for (uint32_t i = 0; names->n <= GUESSES_MAX && i < names->n; i++)
+		guesses[n++] = names->entries[i].name;
+	if (from->built_in)
+		guesses[n++] = from->built_in;
+	nearest = words_nearest(name->text, guesses, n);
+	ERROR(v, from->head, name->line, "%s: %s \"%s\" names no %s of this configuration%s%s%s", from->title, from->key, name->text, from->what,
+	      nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+	return UINT32_MAX;
+}
+
+void warn_unused(struct validate *v, const char *list_name, const struct raw_list *list, size_t size, const bool *is_used, const char *by)
+{
+	for (uint32_t i = 0; i < list->n; i++) {
+		const struct raw_named *item = named_at(list, size, i);
+
+		if (!is_used[i])
+			WARNING(v, &item->head, 0, "%s: no %s uses it; it has no effect", raw_title(list_name, &item->head, &item->name).text, by);
+	}
 }
 
 /* Relative paths start from the folder of the main file, wherever the daemon was started. */
@@ -97,20 +105,12 @@ static const char *resolve_path(struct validate *v, const char *path)
 
 static void check_credentials(struct validate *v, const struct raw_account *a, const char *title, struct config_account *out)
 {
-	bool is_file = a->credentials.source.value == CREDENTIALS_FILE;
-	const struct raw_text *const only_files[] = { &a->credentials.path, &a->credentials.profile };
-
-	out->credentials.source = (enum credentials_source)a->credentials.source.value;
 	out->credentials.path = resolve_path(v, a->credentials.path.text);
-	out->credentials.profile = a->credentials.profile.text;
-	for (size_t i = 0; i < sizeof(only_files) / sizeof(only_files[0]); i++)
-		if (!is_file && a->credentials.source.line && only_files[i]->text)
-			ERROR(v, &a->head, only_files[i]->line, "%s: credentials.%s needs source = \"file\"; remove it or change source",
-			      title, i ? "profile" : "path");
+	out->credentials.oidc_token_file = resolve_path(v, a->credentials.oidc_token_file.text);
+	v->report->is_without_memory |= !credentials_check(v->report, a, title, &out->credentials);
 }
 
-/* False with an error to show, which is empty without memory: then all ends soon. */
-static bool parse_endpoint(struct validate *v, const char *text, struct endpoint *ret_endpoint, struct error *ret_error)
+bool parse_endpoint(struct validate *v, const char *text, struct endpoint *ret_endpoint, struct error *ret_error)
 {
 	int r = endpoint_parse(text, ret_endpoint, ret_error);
 
@@ -136,7 +136,7 @@ static const char *check_endpoint(struct validate *v, const struct raw_account *
 	struct error error;
 	char *url;
 
-	*ret_is_loopback = a->endpoint.line != 0; /* after an error that one is enough */
+	*ret_is_loopback = false;
 	if (!a->endpoint.text)
 		return NULL;
 	if (!parse_endpoint(v, a->endpoint.text, &endpoint, &error)) {
@@ -196,7 +196,6 @@ static void check_regions(struct validate *v, const struct raw_account *a, const
 static void check_account(struct validate *v, const struct raw_account *a, struct config_account *out)
 {
 	struct raw_title title = raw_title("accounts", &a->head, &a->name);
-	const struct raw_head *top = &v->raw->head;
 	bool is_loopback;
 
 	check_credentials(v, a, title.text, out);
@@ -204,6 +203,8 @@ static void check_account(struct validate *v, const struct raw_account *a, struc
 	check_proxy(v, a, title.text);
 	check_interval(v, a, title.text, "poll_interval", &a->poll_interval);
 	check_interval(v, a, title.text, "dpi_poll_interval", &a->dpi_poll_interval);
+	check_interval(v, a, title.text, "catalogue_interval", &a->catalogue_interval);
+	check_interval(v, a, title.text, "auto_upgrade_interval", &a->auto_upgrade_interval);
 	out->name = a->name.text;
 	out->endpoint = check_endpoint(v, a, title.text, &is_loopback);
 	out->signature = (enum sign_method)a->signature.value;
@@ -215,10 +216,6 @@ static void check_account(struct validate *v, const struct raw_account *a, struc
 	out->api.proxy = a->api.proxy.text;
 	if (out->endpoint && is_loopback && a->api.proxy.text)
 		ERROR(v, &a->head, a->api.proxy.line, "%s: api.proxy would carry what is meant for loopback to another machine; remove it, or change endpoint",
-		      title.text);
-	if (v->config->settings.is_enforcing && !is_loopback)
-		ERROR(v, top, v->raw->mode.line,
-		      "mode: \"enforce\" is refused: %s has an endpoint that is not loopback. sagpin does not store its state yet and would forget running upgrades on a restart; write mode = \"observe\", or set endpoint to the simulator's address",
 		      title.text);
 }
 
@@ -246,7 +243,8 @@ static void make_scopes(struct validate *v, const struct raw_account *raw, const
 			account_of[n_scopes] = a;
 			scopes[n_scopes++] = (struct scope){ .account = accounts[a].name, .region_id = region,
 				.poll_interval_ns = raw[a].poll_interval.ns, .dpi_poll_interval_ns = raw[a].dpi_poll_interval.ns,
-				.calls_per_second = raw[a].api.calls_per_second.value };
+				.catalogue_interval_ns = raw[a].catalogue_interval.ns, .auto_upgrade_interval_ns = raw[a].auto_upgrade_interval.ns,
+				.calls_per_second = raw[a].api.calls_per_second.value, .blast_radius = raw[a].blast_radius.share };
 		}
 	}
 	v->config->settings.scopes = scopes;
@@ -258,10 +256,10 @@ static void make_scopes(struct validate *v, const struct raw_account *raw, const
 static void make_accounts(struct validate *v)
 {
 	const struct raw_account *raw = v->raw->accounts.items;
-	uint32_t n = v->raw->accounts.n, n_names;
+	uint32_t n = v->raw->accounts.n;
 	struct config_account *accounts = take(v, n, sizeof(*accounts));
 
-	free(check_names(v, "accounts", &v->raw->accounts, sizeof(*raw), &n_names));
+	free(names_of(v, "accounts", &v->raw->accounts, sizeof(*raw)).entries);
 	if (!n && !v->raw->is_incomplete)
 		report_add(v->report, CONFIG_ERROR, v->raw->head.file, 0, "accounts: there is none; write at least one, with name, credentials and regions");
 	for (uint32_t i = 0; accounts && i < n; i++)
@@ -272,165 +270,94 @@ static void make_accounts(struct validate *v)
 		make_scopes(v, raw, accounts, n);
 }
 
-static void check_policy(struct validate *v, const struct raw_policy *p, struct policy *out)
+/* Where the daemon keeps its state and listens for commands. */
+static void make_paths(struct validate *v)
 {
-	struct raw_title title = raw_title("policies", &p->head, &p->name);
+	const struct raw *raw = v->raw;
 
-	*out = (struct policy){
-		.name = p->name.text, .max_in_flight = p->max_in_flight.limit, .max_starts_per_hour = p->max_starts_per_hour.n,
-		.deadline_ns = p->deadline.ns,
-		.retry = { .attempts = p->retry.attempts.n, .first_ns = p->retry.first.ns, .max_ns = p->retry.max.ns },
-		.verify = { .soak_ns = p->verify.soak.ns, .vpn = p->verify.vpn.is_on },
-	};
-	for (uint32_t i = 0; i < p->windows.n; i++) {
-		if (strcmp(p->windows.items[i].text, "always") == 0)
-			out->is_always_open = true;
-		else
-			ERROR(v, &p->head, p->windows.items[i].line, "%s: windows names \"%s\", which does not exist; this version knows \"always\" only",
-			      title.text, p->windows.items[i].text);
-	}
-	if (!p->windows.n && !p->windows.is_bad)
-		WARNING(v, &p->head, p->windows.line, "%s: has no windows and never starts an upgrade; write windows = [ \"always\" ] if it should", title.text);
-	if (p->retry.first.ns > p->retry.max.ns)
-		ERROR(v, &p->head, p->retry.first.line ? p->retry.first.line : p->retry.max.line, "%s: retry.first %s is above retry.max %s; swap or change one",
-		      title.text, units_print_duration(p->retry.first.ns).text, units_print_duration(p->retry.max.ns).text);
-}
-
-static void make_policies(struct validate *v)
-{
-	const struct raw_policy *raw = v->raw->policies.items;
-	uint32_t n = v->raw->policies.n;
-	struct policy *policies = take(v, n, sizeof(*policies));
-
-	v->policy_names = check_names(v, "policies", &v->raw->policies, sizeof(*raw), &v->n_policy_names);
-	for (uint32_t i = 0; policies && i < n; i++)
-		check_policy(v, &raw[i], &policies[i]);
-	v->config->settings.policies = policies;
-	v->config->settings.n_policies = n;
-}
-
-static void check_version(struct validate *v, const struct raw_pin *p, const char *key, const struct raw_text *version)
-{
-	const char *text = version->text;
-	struct raw_title title;
-
-	if (!text || version_is_comparable(text))
+	v->config->state_path = resolve_path(v, raw->state.text);
+	v->config->control_socket_path = resolve_path(v, raw->control_socket.text);
+	if (!v->config->state_path || !v->config->control_socket_path)
 		return;
-	title = raw_title("pins", &p->head, &p->name);
-	if (text[0] == '@')
-		ERROR(v, &p->head, version->line, "%s: %s = \"%s\" is not supported yet; pin an exact version, as in \"3.4.2\"", title.text, key, text);
-	else
-		ERROR(v, &p->head, version->line, "%s: %s = \"%s\" is no version that can be compared; write numbers and dots, as in \"3.4.2\"", title.text, key, text);
+	if (strlen(v->config->control_socket_path) > CONFIG_SOCKET_PATH_MAX)
+		ERROR(v, &raw->head, raw->control_socket.line, "control_socket: \"%s\" is too long for a socket, %d bytes are the most; write a shorter path",
+		      v->config->control_socket_path, CONFIG_SOCKET_PATH_MAX);
+	if (strcmp(v->config->state_path, v->config->control_socket_path) == 0)
+		ERROR(v, &raw->head, raw->control_socket.line, "control_socket: is the same path as state; give each its own");
 }
 
-static uint32_t find_policy(struct validate *v, const struct raw_pin *p, const char *key, const struct raw_text *policy)
+/* What is defined and not used: only said of a configuration that is right, or it would follow from each error. */
+static void check_use(struct validate *v)
 {
-	enum { GUESSES_MAX = 100 }; /* 200,000 wrong names must not each be compared with 200,000 right ones */
-	const struct name_entry *found = names_find(v->policy_names, v->n_policy_names, policy->text);
-	const char *names[GUESSES_MAX], *nearest = NULL;
+	const struct raw *raw = v->raw;
 
-	if (found)
-		return found->index;
-	if (v->raw->is_incomplete)
-		return POLICY_NONE; /* it may be in the file that could not be read */
-	for (uint32_t i = 0; v->n_policy_names <= GUESSES_MAX && i < v->n_policy_names; i++)
-		names[i] = v->policy_names[i].name;
-	if (v->n_policy_names <= GUESSES_MAX)
-		nearest = words_nearest(policy->text, names, v->n_policy_names);
-	ERROR(v, &p->head, policy->line, "%s: %s = \"%s\" names no policy of this configuration%s%s%s",
-	      raw_title("pins", &p->head, &p->name).text, key, policy->text, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-	      nearest ? "\"?" : "");
-	return POLICY_NONE;
+	if (v->report->messages.n_errors || v->report->is_without_memory)
+		return;
+	if (raw->pins.n)
+		warn_unused(v, "policies", &raw->policies, sizeof(struct raw_policy), v->is_policy_used, "pin");
+	warn_unused(v, "windows", &raw->windows, sizeof(struct raw_window), v->is_window_used, "policy");
+	warn_unused(v, "freezes", &raw->freezes, sizeof(struct raw_freeze), v->is_freeze_used, "policy");
+	check_waves_reached(v);
 }
 
-static void check_pin_policies(struct validate *v, const struct raw_pin *p, struct pin *out)
+static void regexes_free(struct held_regex *first)
 {
-	uint32_t policy = p->policy.text ? find_policy(v, p, "policy", &p->policy) : POLICY_NONE;
-	uint32_t dpi_policy = p->dpi_policy.text ? find_policy(v, p, "dpi_policy", &p->dpi_policy) : policy;
-
-	if (p->device.text && !p->policy.line)
-		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that device upgrades follow", raw_title("pins", &p->head, &p->name).text);
-	else if (p->dpi.text && !p->policy.line && !p->dpi_policy.line)
-		ERROR(v, &p->head, 0, "%s: \"policy\" is missing; write the name of the policy that DPI upgrades follow", raw_title("pins", &p->head, &p->name).text);
-	if (p->dpi_policy.line && !p->dpi.line)
-		WARNING(v, &p->head, p->dpi_policy.line, "%s: dpi_policy has no effect without dpi", raw_title("pins", &p->head, &p->name).text);
-	out->policy[VERSION_TYPE_DEVICE] = p->device.text ? policy : POLICY_NONE;
-	out->policy[VERSION_TYPE_DPI] = p->dpi.text ? dpi_policy : POLICY_NONE;
+	for (; first; first = first->next)
+		regfree(&first->regex);
 }
 
-static void check_pin(struct validate *v, const struct raw_pin *p, struct pin *out)
+static void validate_all(struct validate *v)
 {
-	bool has_glob = false;
-
-	*out = (struct pin){ .name = p->name.text, .is_held = p->hold.is_on };
-	for (int k = 0; k < SELECTOR_N; k++) {
-		out->match.glob[k] = p->match.glob[k].text;
-		has_glob |= p->match.glob[k].line != 0;
-	}
-	if (!has_glob)
-		ERROR(v, &p->head, p->match.head.line, "%s: \"match\" %s; write what to match, or match: { id = \"*\"; } for every instance",
-		      raw_title("pins", &p->head, &p->name).text, p->match.head.line ? "is empty" : "is missing");
-	if (!p->device.line && !p->dpi.line)
-		ERROR(v, &p->head, 0, "%s: pins nothing; write device, dpi or both, as in device = \"3.4.2\"",
-		      raw_title("pins", &p->head, &p->name).text);
-	out->version[VERSION_TYPE_DEVICE] = p->device.text;
-	out->version[VERSION_TYPE_DPI] = p->dpi.text;
-	check_version(v, p, "device", &p->device);
-	check_version(v, p, "dpi", &p->dpi);
-	check_pin_policies(v, p, out);
-}
-
-static void make_pins(struct validate *v)
-{
-	const struct raw_pin *raw = v->raw->pins.items;
-	uint32_t n = v->raw->pins.n, n_main = v->raw->n_main_pins, n_names;
-	const struct raw_pin **order = calloc((size_t)n + 1, sizeof(*order));
-	struct pin *pins = take(v, n, sizeof(*pins));
-
-	free(check_names(v, "pins", &v->raw->pins, sizeof(*raw), &n_names));
-	v->report->is_without_memory |= !order;
-	v->config->settings.pins = pins;
-	v->config->settings.n_pins = n;
-	for (uint32_t i = 0; order && pins && i < n; i++) {
-		order[i] = &raw[i < n - n_main ? i + n_main : i - (n - n_main)];
-		check_pin(v, order[i], &pins[i]);
-	}
-	if (order && pins && shadow_check(v->report, &v->config->settings, order) < 0)
-		v->report->is_without_memory = true;
-	free(order);
+	v->is_window_used = take(v, v->raw->windows.n, sizeof(bool));
+	v->is_freeze_used = take(v, v->raw->freezes.n, sizeof(bool));
+	v->is_policy_used = take(v, v->raw->policies.n, sizeof(bool));
+	if (v->report->is_without_memory)
+		return;
+	make_paths(v);
+	make_accounts(v);
+	make_windows(v);
+	make_freezes(v);
+	make_policies(v);
+	make_pins(v);
+	check_use(v);
+	free(v->windows.entries);
+	free(v->freezes.entries);
+	free(v->policies.entries);
 }
 
 int validate(struct raw *raw, struct config **ret_config)
 {
 	struct held_config *held = arena_alloc(&raw->arena, sizeof(*held));
-	struct validate v = { .raw = raw, .report = raw->report };
+	struct validate v = { .raw = raw, .report = raw->report, .held = held };
 
 	if (!held)
 		return -ENOMEM;
 	v.config = &held->config;
 	held->config.settings.is_enforcing = raw->mode.value == 1;
 	held->config.settings.max_in_flight = raw->max_in_flight.n;
-	make_accounts(&v);
-	make_policies(&v);
-	make_pins(&v);
-	free(v.policy_names);
-	if (raw->report->is_without_memory)
-		return -ENOMEM;
-	if (raw->report->messages.n_errors)
-		return CONFIG_E_INVALID;
+	validate_all(&v);
+	if (raw->report->is_without_memory || raw->report->messages.n_errors) {
+		regexes_free(held->regexes);
+		return raw->report->is_without_memory ? -ENOMEM : CONFIG_E_INVALID;
+	}
 	held->arena = raw->arena;
+	held->zones = raw->zones;
 	raw->arena = (struct arena){ 0 };
+	raw->zones = NULL;
 	*ret_config = &held->config;
 	return 0;
 }
 
 struct config *config_free(struct config *c)
 {
+	struct held_config *held = (struct held_config *)c;
 	struct arena arena;
 
 	if (!c)
 		return NULL;
-	arena = ((struct held_config *)c)->arena; /* it lives in its own memory */
+	regexes_free(held->regexes);
+	zones_free(held->zones);
+	arena = held->arena; /* it lives in its own memory */
 	arena_deinit(&arena);
 	return NULL;
 }

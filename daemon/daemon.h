@@ -10,24 +10,29 @@
 #pragma once
 
 #include "cloud/client.h"
+#include "cloud/identity.h"
 #include "cloud/listing.h"
 #include "config.h"
+#include "control/control.h"
 #include "core/reconcile.h"
 #include "expose.h"
 #include "registry.h"
 #include "web/web.h"
 
+struct acts;
 struct dispatch;
 struct report;
 struct view;
 
 struct daemon {
 	const struct config *config;
-	struct credentials *credentials; /* of each account */
+	struct identity **identities; /* of each account */
 	struct client_scope *client_scopes;
 	struct reconcile *core;
 	struct client *client;
 	struct web *web;
+	struct control *control; /* NULL: no control socket */
+	struct acts *acts;
 	struct registry *registry;
 	struct dispatch *dispatch;
 	struct report *report;
@@ -44,6 +49,7 @@ struct daemon_options {
 	const struct config *config;
 	const char *const *listen_addresses;
 	size_t n_listen_addresses;
+	const char *control_socket; /* NULL: the default place, if its folder exists; "": none */
 	bool has_target_metrics; /* --metrics.targets=full */
 };
 

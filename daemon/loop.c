@@ -5,6 +5,7 @@
  * web server runs; then the wait. Nothing here may block.
  */
 #include "daemon.h"
+#include "acts.h"
 #include "dispatch.h"
 #include "log.h"
 #include "report.h"
@@ -58,6 +59,9 @@ static int step_once(struct daemon *d, struct event *ev)
 		return r;
 	report_step(d->report, read_clock(CLOCK_BOOTTIME) - began);
 	report_plan(d->report, ev, &plan, d->request_id, d->code);
+	r = acts_watch(d->acts, ev, &plan);
+	if (r < 0)
+		return r;
 	return dispatch_plan(d->dispatch, &plan);
 }
 
@@ -108,7 +112,7 @@ static int new_client(struct daemon *d, struct error *ret_error)
 			.region_id = settings->scopes[i].region_id,
 			.endpoint = d->config->scope_endpoint[i],
 			.signature = account->signature,
-			.credentials = &d->credentials[n],
+			.credentials = identity_credentials(d->identities[n]),
 			.calls_per_second = account->api.calls_per_second,
 			.burst = account->api.burst,
 			.concurrency = account->api.concurrency,
@@ -120,26 +124,47 @@ static int new_client(struct daemon *d, struct error *ret_error)
 	return client_new(&options, &d->client, ret_error);
 }
 
-static int load_credentials(struct daemon *d)
+static void on_news(void *ctx, uint32_t account, enum identity_news news, const char *text, bool is_repeated)
 {
-	bool is_missing = false;
+	struct daemon *d = ctx;
 
-	d->credentials = calloc(d->config->n_accounts ? d->config->n_accounts : 1, sizeof(*d->credentials));
-	if (!d->credentials)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < d->config->n_accounts; i++) {
-		const struct config_account *account = &d->config->accounts[i];
-		struct error error = { .text = "" };
-		int r = credentials_load(account->credentials.source, account->credentials.path, account->credentials.profile,
-					 &d->credentials[i], &error);
+	report_identity(d->report, account, news, text, is_repeated);
+}
 
-		if (!r)
-			continue;
-		is_missing = true;
+static int new_identity(struct daemon *d, uint32_t n)
+{
+	const struct config_account *account = &d->config->accounts[n];
+	struct error error = { .text = "" };
+	const struct identity_options options = {
+		.settings = &account->credentials,
+		.signature = account->signature,
+		.ca_file = account->api.ca_file,
+		.proxy = account->api.proxy,
+		.timeout_ns = account->api.timeout_ns,
+		.random = random_u64,
+		.on_news = on_news,
+		.ctx = d,
+		.account = n,
+	};
+	int r = identity_new(&options, &d->identities[n], &error);
+
+	if (r)
 		log_line(LOG_LEVEL_ERROR, "no credentials", { "account", account->name },
 			 { "source", credentials_source_names[account->credentials.source] },
 			 { "error", error.text[0] ? error.text : strerror(-r) });
-	}
+	return r;
+}
+
+/* All that is wrong is told. Keys that are asked for come later; what is read must be there now. */
+static int new_identities(struct daemon *d)
+{
+	bool is_missing = false;
+
+	d->identities = calloc(d->config->n_accounts ? d->config->n_accounts : 1, sizeof(struct identity *));
+	if (!d->identities)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < d->config->n_accounts; i++)
+		is_missing |= new_identity(d, i) != 0;
 	return is_missing ? -ENOENT : 0;
 }
 
@@ -174,13 +199,37 @@ static int new_web(struct daemon *d, const struct daemon_options *options, struc
 	return web_new(&web, &d->web, ret_error);
 }
 
+static int new_control(struct daemon *d, const struct daemon_options *options, struct error *ret_error)
+{
+	const char *path = options->control_socket ? options->control_socket : d->config->control_socket_path;
+	struct control_options control = {
+		.path = path,
+		.core = d->core,
+		.settings = &d->config->settings,
+		.take_act = acts_take,
+		.version = SAGPIN_VERSION,
+	};
+	int r = acts_new(d, &d->acts);
+
+	if (r || !control.path[0])
+		return r;
+	control.ctx = d->acts;
+	r = control_new(&control, &d->control, ret_error);
+	if (r == -ENOENT && strcmp(path, CONTROL_SOCKET_DEFAULT) == 0) { /* a rehearsal without an installation */
+		log_line(LOG_LEVEL_WARN, "there is no control socket, so operators cannot pause or approve", { "error", ret_error->text });
+		ret_error->text[0] = '\0';
+		r = 0;
+	}
+	return r;
+}
+
 static int daemon_init(struct daemon *d, const struct daemon_options *options)
 {
 	struct error error = { .text = "" };
 	int r;
 
 	d->request_id = d->code = "";
-	r = load_credentials(d);
+	r = new_identities(d);
 	if (r)
 		return r;
 	r = registry_new(&d->registry);
@@ -195,6 +244,8 @@ static int daemon_init(struct daemon *d, const struct daemon_options *options)
 	if (!r)
 		r = new_web(d, options, &error);
 	if (!r)
+		r = new_control(d, options, &error);
+	if (!r)
 		r = report_new(d, &d->report);
 	if (r)
 		log_line(LOG_LEVEL_ERROR, "cannot start", { "error", error.text[0] ? error.text : strerror(-r) });
@@ -204,6 +255,8 @@ static int daemon_init(struct daemon *d, const struct daemon_options *options)
 static void daemon_deinit(struct daemon *d)
 {
 	d->is_stopping = true;
+	d->control = control_free(d->control);
+	d->acts = acts_free(d->acts);
 	d->web = web_free(d->web);
 	d->client = client_free(d->client); /* answers what is under way, so the core must still be there */
 	if (d->report)
@@ -213,10 +266,10 @@ static void daemon_deinit(struct daemon *d)
 	d->dispatch = dispatch_free(d->dispatch);
 	d->core = reconcile_free(d->core);
 	d->registry = registry_free(d->registry);
-	for (uint32_t i = 0; d->credentials && i < d->config->n_accounts; i++)
-		credentials_wipe(&d->credentials[i]);
+	for (uint32_t i = 0; d->identities && i < d->config->n_accounts; i++)
+		identity_free(d->identities[i]);
 	free(d->client_scopes);
-	free(d->credentials);
+	free(d->identities);
 }
 
 /* ---- turning ---- */
@@ -229,12 +282,23 @@ static void read_time(struct daemon *d)
 	d->wall_s = read_clock(CLOCK_REALTIME) / NS_PER_S;
 }
 
+static int run_identities(struct daemon *d)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; !r && i < d->config->n_accounts; i++)
+		r = identity_run(d->identities[i], d->client, d->now_ns, d->wall_s);
+	return r;
+}
+
 static int turn(struct daemon *d)
 {
 	int r;
 
 	read_time(d);
-	r = client_run(d->client, d->now_ns, d->wall_s);
+	r = run_identities(d);
+	if (r >= 0)
+		r = client_run(d->client, d->now_ns, d->wall_s);
 	if (r >= 0)
 		r = d->error;
 	if (r >= 0)
@@ -245,6 +309,10 @@ static int turn(struct daemon *d)
 		r = daemon_step(d, &tick);
 	}
 	web_run(d->web, d->now_ns);
+	if (r >= 0 && d->control) {
+		control_run(d->control, d->now_ns, d->wall_s);
+		r = d->error;
+	}
 	return r;
 }
 
@@ -255,17 +323,26 @@ static int wait_ms(const struct daemon *d)
 	int64_t next = reconcile_deadline_ns(d->core);
 	int64_t client = client_deadline_ns(d->client, now);
 	int web = web_timeout_ms(d->web);
+	int control = d->control ? control_timeout_ms(d->control) : -1;
 	int ms = WAIT_MAX_MS;
 
 	if (dispatch_has_deliveries(d->dispatch))
 		return 0;
 	if (client < next)
 		next = client;
+	for (uint32_t i = 0; i < d->config->n_accounts; i++) {
+		int64_t identity = identity_deadline_ns(d->identities[i], now, d->wall_s);
+
+		if (identity < next)
+			next = identity;
+	}
 	if (next <= now)
 		ms = 0;
 	else if ((next - now) / NS_PER_MS < WAIT_MAX_MS)
 		ms = (int)((next - now + NS_PER_MS - 1) / NS_PER_MS);
-	return web >= 0 && web < ms ? web : ms;
+	if (web >= 0 && web < ms)
+		ms = web;
+	return control >= 0 && control < ms ? control : ms;
 }
 
 /* Takes one signal, if one came; true when it ends the daemon. */
@@ -285,13 +362,15 @@ static bool is_told_to_stop(int signal_fd)
 
 static int loop(struct daemon *d, int signal_fd)
 {
-	struct curl_waitfd fds[WEB_FDS_MAX + 1] = { { .fd = signal_fd, .events = CURL_WAIT_POLLIN } };
+	struct curl_waitfd fds[WEB_FDS_MAX + 2] = { { .fd = signal_fd, .events = CURL_WAIT_POLLIN } };
 	int web_fd[WEB_FDS_MAX];
 	size_t n = web_fds(d->web, web_fd, WEB_FDS_MAX);
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
 		fds[i + 1] = (struct curl_waitfd){ .fd = web_fd[i], .events = CURL_WAIT_POLLIN };
+	if (d->control)
+		fds[++n] = (struct curl_waitfd){ .fd = control_fd(d->control), .events = CURL_WAIT_POLLIN };
 	while (r >= 0) {
 		int64_t woke = read_clock(CLOCK_BOOTTIME);
 
@@ -329,6 +408,8 @@ static void tell_start(const struct daemon *d)
 		 { "mode", d->config->settings.is_enforcing ? "enforce" : "observe" }, { "pins", text }, { "config_hash", d->config->hash });
 	for (size_t i = 0; web_address(d->web, i); i++)
 		log_line(LOG_LEVEL_INFO, "listening", { "address", web_address(d->web, i) });
+	if (d->control)
+		log_line(LOG_LEVEL_INFO, "control socket is open", { "path", control_path(d->control) });
 }
 
 int daemon_run(const struct daemon_options *options)

@@ -11,6 +11,13 @@
 static const struct command commands[] = {
 	{ "run", "[OPTIONS]", "Watch the fleet, keep it on its pins, serve metrics.", command_run },
 	{ "check-config", "FILE", "Say all that is wrong with a configuration.", command_check_config },
+	{ "pause", "[OPTIONS]", "Start no more upgrades of a rollout, a policy or everything.", command_act },
+	{ "resume", "[OPTIONS]", "Go on with what was paused or halted.", command_act },
+	{ "approve", "[OPTIONS]", "Let what waits with approval go on.", command_act },
+	{ "hold", "[OPTIONS]", "Leave targets on their version.", command_act },
+	{ "release", "[OPTIONS]", "Undo a hold.", command_act },
+	{ "retry", "[OPTIONS]", "Try failed targets again.", command_act },
+	{ "upgrade-now", "[OPTIONS]", "Upgrade targets without waiting for their turn.", command_act },
 };
 
 static void print_help(FILE *out)

@@ -45,12 +45,17 @@ struct scope_series {
 	enum { LISTING_NEVER, LISTING_GOOD, LISTING_BAD } listing; /* as it was last told */
 };
 
+struct account_series {
+	struct series *valid, *expiry; /* expiry is made with the first key that has one */
+	bool is_refused;
+};
+
 struct report {
 	struct daemon *d;
 	struct scope_series *scopes;
 	struct upgrade_series *upgrades; /* scope x version type x policy */
 	struct series *request_duration[API_ACTION_N];
-	struct series **credentials_valid; /* of each account */
+	struct account_series *accounts;
 	struct series *upgrade_duration, *steps, *step_duration, *stall, *heartbeat, *in_flight;
 	struct series *messages[LOG_LEVEL_N], *dropped;
 };
@@ -152,10 +157,8 @@ static void make_daemon(struct report *x)
 		x->messages[i] = MAKE(x, METRIC_LOG_MESSAGES, log_level_names[i]);
 	for (int i = 0; i < API_ACTION_N; i++)
 		x->request_duration[i] = MAKE(x, METRIC_API_REQUEST_DURATION, api_action_names[i]);
-	for (uint32_t i = 0; i < config->n_accounts; i++) {
-		x->credentials_valid[i] = MAKE(x, METRIC_CREDENTIALS_VALID, config->accounts[i].name);
-		series_set(x->credentials_valid[i], 1);
-	}
+	for (uint32_t i = 0; i < config->n_accounts; i++)
+		x->accounts[i].valid = MAKE(x, METRIC_CREDENTIALS_VALID, config->accounts[i].name);
 }
 
 int report_new(struct daemon *d, struct report **ret_report)
@@ -168,8 +171,8 @@ int report_new(struct daemon *d, struct report **ret_report)
 	x->d = d;
 	x->scopes = calloc(settings->n_scopes + 1, sizeof(*x->scopes));
 	x->upgrades = calloc((size_t)settings->n_scopes * VERSION_TYPE_N * settings->n_policies + 1, sizeof(*x->upgrades));
-	x->credentials_valid = calloc(d->config->n_accounts + 1, sizeof(struct series *));
-	if (!x->scopes || !x->upgrades || !x->credentials_valid) {
+	x->accounts = calloc(d->config->n_accounts + 1, sizeof(*x->accounts));
+	if (!x->scopes || !x->upgrades || !x->accounts) {
 		report_free(x);
 		return -ENOMEM;
 	}
@@ -195,7 +198,7 @@ struct report *report_free(struct report *x)
 		return NULL;
 	free(x->scopes);
 	free(x->upgrades);
-	free(x->credentials_valid);
+	free(x->accounts);
 	free(x);
 	return NULL;
 }
@@ -247,6 +250,17 @@ static void tell(const struct report *x, enum log_level level, const char *messa
 		 { "status", a->kind == ACTION_TELL_ODD && a->oddity == ODDITY_STATUS ? instance.status_text : "" },
 		 { "reported", has_target && has_phase ? target.reported : "" }, { "desired", has_target && has_phase ? target.desired : "" },
 		 { "code", code }, { "request_id", request_id });
+}
+
+static void tell_act(const struct event *ev, const struct action *a)
+{
+	char count[16];
+
+	snprintf(count, sizeof(count), "%u", a->count);
+	log_line(LOG_LEVEL_INFO, "an operator's act", { "act", act_names[a->act] }, { "who", ev->act.who }, { "why", ev->act.why },
+		 { "outcome", act_outcome_names[a->act_outcome] }, { "count", count }, { "account", ev->act.account }, { "policy", ev->act.policy },
+		 { "version_type", ev->act.version_type }, { "version", ev->act.version }, { "wave", ev->act.wave },
+		 { "instance_id", ev->act.instance_id }, { "serial_number", ev->act.serial_number });
 }
 
 static void count_settled(struct report *x, const struct action *a)
@@ -338,8 +352,11 @@ void report_plan(struct report *x, const struct event *ev, const struct plan *pl
 {
 	bool is_about_call = ev->kind == EVENT_CALLED;
 
-	for (size_t i = 0; i < plan->n_actions; i++)
+	for (size_t i = 0; i < plan->n_actions; i++) {
+		if (plan->actions[i].kind == ACTION_TELL_ACT && ev->kind == EVENT_ACT)
+			tell_act(ev, &plan->actions[i]);
 		report_action(x, &plan->actions[i], is_about_call ? request_id : "", is_about_call ? code : "");
+	}
 }
 
 /* ---- the cloud's replies ---- */
@@ -420,10 +437,35 @@ void report_listing(struct report *x, uint32_t scope, bool is_complete, int64_t 
 
 void report_credentials(struct report *x, uint32_t scope, bool is_usable, const char *advice)
 {
-	series_set(x->credentials_valid[x->d->config->scope_account[scope]], is_usable);
+	x->accounts[x->d->config->scope_account[scope]].is_refused = !is_usable;
 	log_line(is_usable ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, is_usable ? "the account is accepted again" : "the account is refused",
 		 { "account", settings_of(x)->scopes[scope].account }, { "region_id", settings_of(x)->scopes[scope].region_id },
 		 { "error", is_usable ? "" : advice });
+}
+
+void report_identity(struct report *x, uint32_t account, enum identity_news news, const char *text, bool is_repeated)
+{
+	static const struct {
+		enum log_level level;
+		const char *message, *field; /* that the text goes into */
+	} table[IDENTITY_NEWS_N] = {
+		[IDENTITY_NEWS_READ] = { LOG_LEVEL_INFO, "the credentials file has changed; its new key is used from now on", "path" },
+		[IDENTITY_NEWS_REFRESHED] = { LOG_LEVEL_INFO, "new temporary credentials", "from" },
+		[IDENTITY_NEWS_FAILED] = { LOG_LEVEL_WARN, "no new credentials", "error" },
+		[IDENTITY_NEWS_RECOVERED] = { LOG_LEVEL_INFO, "credentials recovered", "from" },
+		[IDENTITY_NEWS_EXPIRED] = { LOG_LEVEL_ERROR, "the credentials have expired; no calls are made until there are new ones", "error" },
+	};
+	const struct identity *identity = x->d->identities[account];
+	int64_t expires_s = identity_expires_s(identity);
+	char expires[SIGN_DATE_SIZE] = "";
+
+	if (x->d->is_stopping)
+		return;
+	if (expires_s)
+		sign_date(expires_s, expires);
+	log_line(is_repeated ? LOG_LEVEL_DEBUG : table[news].level, table[news].message, { "account", x->d->config->accounts[account].name },
+		 { "source", credentials_source_names[x->d->config->accounts[account].credentials.source] }, { table[news].field, text },
+		 { "in_use", identity_is_valid(identity) ? "yes" : "no" }, { "expires", expires });
 }
 
 /* ---- the daemon itself ---- */
@@ -440,9 +482,23 @@ void report_turn(struct report *x, int64_t stall_ns)
 	series_set(x->heartbeat, (double)x->d->wall_s);
 }
 
+static void refresh_account(struct report *x, uint32_t account)
+{
+	struct account_series *s = &x->accounts[account];
+	int64_t expires_s = identity_expires_s(x->d->identities[account]);
+
+	series_set(s->valid, identity_is_valid(x->d->identities[account]) && !s->is_refused);
+	if (expires_s && !s->expiry)
+		s->expiry = MAKE(x, METRIC_CREDENTIALS_EXPIRY, x->d->config->accounts[account].name);
+	if (s->expiry)
+		series_set(s->expiry, (double)expires_s);
+}
+
 void report_refresh(struct report *x)
 {
 	process_update(x->d->registry);
+	for (uint32_t i = 0; i < x->d->config->n_accounts; i++)
+		refresh_account(x, i);
 	series_set(x->in_flight, client_in_flight(x->d->client));
 	for (int i = 0; i < LOG_LEVEL_N; i++)
 		series_set(x->messages[i], (double)log_count((enum log_level)i));

@@ -19,6 +19,8 @@ void report_reply(struct report *x, const struct call_reply *reply);
 void report_listing(struct report *x, uint32_t scope, bool is_complete, int64_t duration_ns, uint32_t instances, const char *why);
 /* Whether the cloud takes the account's credentials; told when it changes. */
 void report_credentials(struct report *x, uint32_t scope, bool is_usable, const char *advice);
+/* What an account's key went through. */
+void report_identity(struct report *x, uint32_t account, enum identity_news news, const char *text, bool is_repeated);
 void report_step(struct report *x, int64_t duration_ns);
 void report_turn(struct report *x, int64_t stall_ns);
 /* Before a scrape: process_*, log counts, what is sampled rather than counted. */

@@ -58,7 +58,7 @@ done
 
 # ---- the pins ----
 cat >"$work/sagpin.cfg" <<CONFIG
-mode = "enforce";            # allowed here because the endpoint is loopback
+mode = "enforce";
 max_in_flight = 200;
 accounts = (
   { name = "demo"; credentials: { source = "env"; }; regions = [ "cn-shanghai" ]; endpoint = "$endpoint";

@@ -11,8 +11,8 @@ cd "$here" || exit 1
 sections=${*:-gcc clang valgrind lint e2e}
 for section in $sections; do
 	case $section in
-	gcc | clang | valgrind | lint | e2e) ;;
-	*) echo "no section '$section'; there are: gcc clang valgrind lint e2e" >&2; exit 2 ;;
+	gcc | clang | valgrind | lint | e2e | mutations) ;;
+	*) echo "no section '$section'; there are: gcc clang valgrind lint e2e mutations" >&2; exit 2 ;;
 	esac
 done
 logs=$here/build-logs
@@ -21,7 +21,7 @@ mkdir -p "$logs"
 
 . packaging/packages.sh
 # shellcheck disable=SC2086
-need_packages $build_packages libcmocka-dev clang libclang-rt-14-dev clang-tidy cppcheck valgrind python3 python3-prometheus-client \
+need_packages $build_packages libcmocka-dev clang libclang-rt-14-dev clang-tidy cppcheck valgrind locales python3 python3-prometheus-client \
 	prometheus nghttp2-proxy openssl curl ca-certificates iproute2 util-linux shellcheck || { echo "0 passed, 1 failed"; exit 1; }
 
 wanted() { case " $sections " in *" $1 "*) return 0 ;; esac; return 1; }

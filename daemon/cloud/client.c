@@ -17,6 +17,7 @@
 
 #include "cloud/advice.h"
 #include "cloud/endpoint.h"
+#include "cloud/fetch.h"
 #include "cloud/transfer.h"
 
 #define THROTTLED_READS_MAX 5 /* times that a read is put back before its caller is told */
@@ -24,6 +25,7 @@
 #define RETRY_AFTER_MAX_S 60
 #define HTTP_TOO_MANY_REQUESTS 429
 #define ROUNDS_MAX 4 /* of starting and moving on, in one client_run */
+#define FETCH_CONNECTIONS_MAX 4 /* kept for what is no call of the API */
 #define ANSWERS_MAX 6 /* told in one client_run: a page of 50 takes up to half a millisecond, and others wait */
 
 const char *const call_result_names[CALL_RESULT_N] = {
@@ -69,6 +71,7 @@ struct scope_state {
 
 struct client {
 	CURLM *multi;
+	struct fetcher *fetcher;
 	struct signer *signer;
 	client_reply_fn on_reply;
 	void *ctx;
@@ -327,12 +330,18 @@ static int start(struct client *c, struct scope_state *s, struct job *job)
 	return 0;
 }
 
+/* Its first key is on the way: calls that would fail for want of one rather wait. */
+static bool is_key_awaited(const struct scope_state *s)
+{
+	return s->settings->credentials && s->settings->credentials->is_awaited;
+}
+
 /* How many left, or negative errno. */
 static int start_scope(struct client *c, struct scope_state *s)
 {
 	int n = 0;
 	struct job *job;
-	while (s->n_active < s->settings->concurrency && c->now_ns >= s->resume_ns && (job = queue_first(s)) &&
+	while (!is_key_awaited(s) && s->n_active < s->settings->concurrency && c->now_ns >= s->resume_ns && (job = queue_first(s)) &&
 	       limiter_take(&s->limiter, c->now_ns)) {
 		queue_remove(s, job);
 		int r = start(c, s, job);
@@ -472,8 +481,10 @@ static int collect(struct client *c, int room)
 	while (n < room && (message = curl_multi_info_read(c->multi, &left))) {
 		struct transfer *t = NULL;
 		CURLcode code = message->data.result;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
-		finish(c, t, code);
+		if (!fetcher_finish(c->fetcher, message->easy_handle, code)) {
+			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
+			finish(c, t, code);
+		}
 		n++;
 	}
 	c->has_answers = left > 0;
@@ -520,7 +531,7 @@ static int64_t scope_deadline_ns(const struct scope_state *s, int64_t now_ns)
 	for (size_t i = 0; i < CALL_PRIORITY_N; i++)
 		if (s->queues[i].first_not_after_ns < at_ns)
 			at_ns = s->queues[i].first_not_after_ns + 1; /* its time has passed when it is later */
-	if (s->n_active < s->settings->concurrency) {
+	if (s->n_active < s->settings->concurrency && !is_key_awaited(s)) {
 		int64_t next_ns = limiter_next_ns(&s->limiter, now_ns);
 		if (next_ns < s->resume_ns)
 			next_ns = s->resume_ns;
@@ -545,6 +556,11 @@ int64_t client_deadline_ns(const struct client *c, int64_t now_ns)
 	    now_ns + timeout_ms * NS_PER_MS < at_ns)
 		at_ns = now_ns + timeout_ms * NS_PER_MS;
 	return at_ns;
+}
+
+struct fetcher *client_fetcher(struct client *c)
+{
+	return c->fetcher;
 }
 
 uint32_t client_in_flight(const struct client *c)
@@ -606,7 +622,9 @@ static int init_client(struct client *c, const struct client_options *options, s
 	c->multi = curl_multi_init();
 	if (!c->user_agent || !c->multi)
 		return -ENOMEM;
-	int r = signer_new(&c->signer);
+	int r = fetcher_new(c->multi, c->user_agent, &c->fetcher);
+	if (r == 0)
+		r = signer_new(&c->signer);
 	if (r == -EIO)
 		snprintf(ret_error->text, sizeof(ret_error->text),
 			 "OpenSSL offers no HMAC with SHA-1 and SHA-256: check its configuration");
@@ -615,7 +633,7 @@ static int init_client(struct client *c, const struct client_options *options, s
 		r = init_scope(c, i, ret_error);
 	}
 	if (r == 0)
-		r = multi_error(curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, connections));
+		r = multi_error(curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, connections + FETCH_CONNECTIONS_MAX));
 	return r == -EIO ? -EINVAL : r;
 }
 
@@ -702,6 +720,7 @@ struct client *client_free(struct client *c)
 	end_active(c);
 	for (uint32_t i = 0; i < c->n_scopes; i++)
 		end_scope(c, &c->scopes[i]);
+	c->fetcher = fetcher_free(c->fetcher);
 	curl_multi_cleanup(c->multi);
 	signer_free(c->signer);
 	free(c->user_agent);

@@ -28,6 +28,7 @@ enum call_priority {
 	CALL_PRIORITY_LIST,
 	CALL_PRIORITY_DPI,
 	CALL_PRIORITY_CATALOGUE,
+	CALL_PRIORITY_AUTO_UPGRADE,
 	CALL_PRIORITY_N,
 };
 
@@ -36,7 +37,7 @@ struct client_scope {
 	const char *account, *region_id;
 	const char *endpoint; /* "https://host[:port]/"; http only for loopback or by the operator's word */
 	enum sign_method signature;
-	const struct credentials *credentials; /* read at each call: may change */
+	const struct credentials *credentials; /* read at each call: may change; while they are awaited, calls stay queued */
 	double calls_per_second;
 	double burst;
 	uint32_t concurrency;
@@ -73,6 +74,8 @@ struct call_reply {
 };
 typedef void (*client_reply_fn)(void *ctx, const struct call_reply *reply);
 struct client;
+struct fetch;
+struct fetcher;
 
 struct client_options {
 	const struct client_scope *scopes;
@@ -106,6 +109,9 @@ int client_run(struct client *c, int64_t now_ns, int64_t wall_s) __attribute__((
 int client_wait(struct client *c, struct curl_waitfd *extra, unsigned int n_extra, int timeout_ms) __attribute__((warn_unused_result));
 /* When client_run has something to do besides socket activity; INT64_MAX for never. */
 int64_t client_deadline_ns(const struct client *c, int64_t now_ns);
+
+/* For fetch.c: what shares the client's handle and wait. */
+struct fetcher *client_fetcher(struct client *c);
 
 uint32_t client_in_flight(const struct client *c);
 size_t client_queued(const struct client *c, uint32_t scope);

@@ -22,6 +22,10 @@
 const char *const credentials_source_names[CREDENTIALS_SOURCE_N] = {
 	[CREDENTIALS_ENV] = "env",
 	[CREDENTIALS_FILE] = "file",
+	[CREDENTIALS_ECS_RAM_ROLE] = "ecs_ram_role",
+	[CREDENTIALS_URI] = "uri",
+	[CREDENTIALS_OIDC] = "oidc",
+	[CREDENTIALS_ASSUME_ROLE] = "assume_role",
 };
 
 __attribute__((format(printf, 2, 3))) static int missing(struct error *ret_error, const char *format, ...)
@@ -33,8 +37,7 @@ __attribute__((format(printf, 2, 3))) static int missing(struct error *ret_error
 	return CREDENTIALS_E_MISSING;
 }
 
-/* Printable ASCII without spaces: anything else could forge a header, and no key has it. */
-static bool is_clean(const char *value)
+bool credentials_is_clean(const char *value)
 {
 	for (; *value; value++)
 		if (*value <= ' ' || *value > '~')
@@ -42,12 +45,19 @@ static bool is_clean(const char *value)
 	return true;
 }
 
+bool credentials_is_role_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	/* "." and ".." are no names but ways in a path */
+	return n > 0 && n <= CREDENTIALS_ROLE_MAX && !name[n] && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 /* `what` names the place: "the variable X" or "key X of section [Y] in FILE". */
 static int store(const char *what, const char *value, char *dest, size_t size, struct error *ret_error)
 {
 	if (strlen(value) >= size)
 		return missing(ret_error, "%s is longer than %zu bytes: put the access key itself there", what, size - 1);
-	if (!is_clean(value))
+	if (!credentials_is_clean(value))
 		return missing(ret_error, "%s holds a space, a line break or another character that no key has: remove it",
 			       what);
 	memcpy(dest, value, strlen(value) + 1);
@@ -82,8 +92,8 @@ static int load_env(struct credentials *c, struct error *ret_error)
 	return 0;
 }
 
-/* The path to read: as given, from the environment, or the vendor's place in the home directory. */
-static int find_path(const char *path, char *ret_path, size_t size, struct error *ret_error)
+/* As given, from the environment, or the vendor's place in the home directory. */
+int credentials_find_path(const char *path, char *ret_path, size_t size, struct error *ret_error)
 {
 	if (!path)
 		path = getenv("ALIBABA_CLOUD_CREDENTIALS_FILE");
@@ -118,27 +128,25 @@ static int read_all(int fd, char *buf, size_t size, size_t *ret_len)
 	return 0;
 }
 
-/* `buf` has room for FILE_BYTES_MAX + 1 bytes: the last one shows a file that is too large. */
-static int read_file(const char *path, char *buf, struct error *ret_error)
+int credentials_read_file(const char *path, const char *what, char *buf, size_t size, struct error *ret_error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO must not block */
 	if (fd < 0)
-		return missing(ret_error, "%s: %s: create the credentials file or let the daemon's user read it", path,
-			       strerror(errno));
+		return missing(ret_error, "%s: %s: create the %s or let the daemon's user read it", path, strerror(errno), what);
 	struct stat st;
 	size_t len = 0;
 	int error = 0, r = 0;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		r = missing(ret_error, "%s is not a regular file: name the credentials file itself", path);
+		r = missing(ret_error, "%s is not a regular file: name the %s itself", path, what);
 	else
-		error = read_all(fd, buf, FILE_BYTES_MAX + 1, &len);
+		error = read_all(fd, buf, size, &len); /* the last byte shows a file that is too large */
 	close(fd);
 	if (r)
 		return r;
 	if (error)
 		return missing(ret_error, "%s: %s: let the daemon's user read it", path, strerror(error));
-	if (len > FILE_BYTES_MAX)
-		return missing(ret_error, "%s is larger than %d bytes: it is no credentials file", path, FILE_BYTES_MAX);
+	if (len == size)
+		return missing(ret_error, "%s is larger than %zu bytes: it is no %s", path, size - 1, what);
 	if (memchr(buf, '\0', len))
 		return missing(ret_error, "%s holds a NUL byte: it is no text file", path);
 	buf[len] = '\0';
@@ -207,7 +215,7 @@ static int check_profile(const struct profile *p)
 		return missing(p->error, "%s has no section [%s]: add it, or name another profile", p->path, p->name);
 	if (p->is_key_seen[KEY_TYPE] && !is_sts && strcmp(p->type, "access_key") != 0)
 		return missing(p->error,
-			       "key type of section [%s] in %s is not supported yet: use access_key or sts", p->name,
+			       "key type of section [%s] in %s is not supported: use access_key or sts there, or another source", p->name,
 			       p->path);
 	for (enum key key = KEY_ID; key <= (is_sts ? KEY_TOKEN : KEY_SECRET); key++) {
 		char what[400];
@@ -240,7 +248,7 @@ static int parse_file(char *text, struct profile *p)
 static int load_file(const char *path, const char *profile, struct credentials *c, struct error *ret_error)
 {
 	char found[256];
-	int r = find_path(path, found, sizeof(found), ret_error);
+	int r = credentials_find_path(path, found, sizeof(found), ret_error);
 	if (r)
 		return r;
 	char *text = malloc(FILE_BYTES_MAX + 1);
@@ -252,7 +260,7 @@ static int load_file(const char *path, const char *profile, struct credentials *
 		.credentials = c,
 		.error = ret_error,
 	};
-	r = read_file(found, text, ret_error);
+	r = credentials_read_file(found, "credentials file", text, FILE_BYTES_MAX + 1, ret_error);
 	if (r == 0)
 		r = parse_file(text, &p);
 	if (r == 0 && strcmp(p.type, "sts") != 0)

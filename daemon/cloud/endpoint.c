@@ -15,11 +15,14 @@
 #include <string.h>
 
 #define LABEL_MAX 63 /* RFC 1035 */
+#define ALIBABA_METADATA 0x646464c8u /* 100.100.100.200 */
+#define LINK_LOCAL 0xa9feu           /* 169.254.0.0/16, RFC 3927 */
 
 #define BAD_SCHEME "does not begin with https:// (or http:// for loopback)"
 #define BAD_USER "holds a user or password before \"@\"; keys belong into the credentials"
 #define BAD_HOST "has no valid host; write a DNS name, four decimal parts, or IPv6 in brackets"
 #define BAD_PORT "has no valid port; it is a number from 1 to 65535"
+#define BAD_FRAGMENT "has a fragment behind \"#\"; remove it"
 #define BAD_REST "goes on after the host; write scheme, host and perhaps a port only"
 
 struct parts {
@@ -76,7 +79,7 @@ static void to_lower(char *text)
 			*text = (char)(*text - 'A' + 'a');
 }
 
-static bool check_ipv6(const char *host, bool *ret_is_loopback)
+static bool check_ipv6(const char *host, struct endpoint *e)
 {
 	char address[INET6_ADDRSTRLEN];
 	struct in6_addr in6;
@@ -88,38 +91,53 @@ static bool check_ipv6(const char *host, bool *ret_is_loopback)
 	address[len - 2] = '\0';
 	if (inet_pton(AF_INET6, address, &in6) != 1)
 		return false;
-	*ret_is_loopback = IN6_IS_ADDR_LOOPBACK(&in6);
+	e->is_loopback = IN6_IS_ADDR_LOOPBACK(&in6);
 	return true;
 }
 
 /* A host whose last label begins with a digit is an address, or nothing. */
-static bool check_host(const char *host, bool *ret_is_loopback)
+static bool check_host(const char *host, struct endpoint *e)
 {
 	const char *label = host;
 	struct in_addr in;
 
 	if (host[0] == '[')
-		return check_ipv6(host, ret_is_loopback);
+		return check_ipv6(host, e);
 	if (strlen(host) > ENDPOINT_HOST_MAX)
 		return false;
 	for (size_t len; endpoint_is_label(label, len = strcspn(label, ".")); label += len + 1) {
 		if (label[len])
 			continue;
-		*ret_is_loopback = strcmp(host, "localhost") == 0;
+		e->is_loopback = strcmp(host, "localhost") == 0;
 		if (!is_digit(label[0]))
 			return true;
 		if (inet_pton(AF_INET, host, &in) != 1)
 			return false;
-		*ret_is_loopback = ntohl(in.s_addr) >> 24 == IN_LOOPBACKNET;
+		e->is_loopback = ntohl(in.s_addr) >> 24 == IN_LOOPBACKNET;
+		e->is_metadata = ntohl(in.s_addr) == ALIBABA_METADATA || ntohl(in.s_addr) >> 16 == LINK_LOCAL;
 		return true;
 	}
 	return false;
 }
 
+/* What is wrong with what stands behind the host, or NULL. */
+static const char *check_rest(struct parts *p, bool is_url)
+{
+	if (parts_has(p, CURLUPART_USER) || parts_has(p, CURLUPART_PASSWORD))
+		return BAD_USER;
+	if (is_url)
+		return parts_has(p, CURLUPART_FRAGMENT) ? BAD_FRAGMENT : NULL;
+	if (parts_has(p, CURLUPART_QUERY) || parts_has(p, CURLUPART_FRAGMENT) || !parts_get(p, CURLUPART_PATH, &p->path) ||
+	    strcmp(p->path, "/") != 0)
+		return BAD_REST;
+	return NULL;
+}
+
 /* What is wrong with it, or NULL. */
-static const char *take_apart(struct parts *p, const char *text, bool *ret_is_loopback)
+static const char *take_apart(struct parts *p, const char *text, bool is_url, struct endpoint *e)
 {
 	CURLUcode code;
+	const char *why;
 
 	if (strncasecmp(text, "https://", 8) != 0 && strncasecmp(text, "http://", 7) != 0)
 		return BAD_SCHEME;
@@ -129,21 +147,19 @@ static const char *take_apart(struct parts *p, const char *text, bool *ret_is_lo
 		return BAD_PORT;
 	if (code != CURLUE_OK)
 		return BAD_HOST;
-	if (parts_has(p, CURLUPART_USER) || parts_has(p, CURLUPART_PASSWORD))
-		return BAD_USER;
-	if (parts_has(p, CURLUPART_QUERY) || parts_has(p, CURLUPART_FRAGMENT) || !parts_get(p, CURLUPART_PATH, &p->path) ||
-	    strcmp(p->path, "/") != 0)
-		return BAD_REST;
+	why = check_rest(p, is_url);
+	if (why)
+		return why;
 	if (parts_has(p, CURLUPART_ZONEID) || !parts_get(p, CURLUPART_HOST, &p->host) ||
 	    !parts_get(p, CURLUPART_SCHEME, &p->scheme))
 		return BAD_HOST;
 	to_lower(p->host);
-	if (!check_host(p->host, ret_is_loopback))
+	if (!check_host(p->host, e))
 		return BAD_HOST;
 	return parts_get(p, CURLUPART_PORT, &p->port) && strcmp(p->port, "0") == 0 ? BAD_PORT : NULL;
 }
 
-int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct error *ret_error)
+static int parse(const char *text, bool is_url, struct endpoint *ret_endpoint, struct error *ret_error)
 {
 	struct parts p = { .url = curl_url() };
 	struct endpoint e = { .url = "" };
@@ -152,7 +168,7 @@ int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct error
 
 	if (!p.url)
 		return r;
-	why = take_apart(&p, text, &e.is_loopback);
+	why = take_apart(&p, text, is_url, &e);
 	if (p.is_without_memory)
 		goto out;
 	if (why) {
@@ -168,4 +184,19 @@ int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct error
 out:
 	parts_deinit(&p);
 	return r;
+}
+
+int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct error *ret_error)
+{
+	return parse(text, false, ret_endpoint, ret_error);
+}
+
+int endpoint_parse_url(const char *text, struct endpoint *ret_endpoint, struct error *ret_error)
+{
+	return parse(text, true, ret_endpoint, ret_error);
+}
+
+bool endpoint_is_private(const struct endpoint *e)
+{
+	return e->is_https || e->is_loopback || e->is_metadata;
 }

@@ -21,6 +21,7 @@
 #define ADVICE_CLOCK "Set the clock of this machine: the cloud refuses requests more than 15 minutes off."
 #define ADVICE_GATEWAY "Check the endpoint: it does not serve this call of the Smartag API 2018-03-13; else report a bug."
 #define ADVICE_PARAMETER "Check the instance, serial number and version of the pin; else report a bug."
+#define ADVICE_SCHEDULE "This endpoint wants a schedule even for manual upgrades: give the device one, or set it to manual, in the console."
 
 /*
  * A refusal for a parameter or an action is terminal and not blocked: it would meet every target of the
@@ -64,6 +65,9 @@ const struct error_code error_codes[] = {
 		"Check for a proxy that repeats requests: the cloud saw this one before."),
 	GATEWAY("MissingSecurityToken", ACCOUNT, ACCOUNT, CREDENTIALS, ADVICE_KEY),
 	GATEWAY("MissingAccessKeyId", ACCOUNT, ACCOUNT, CREDENTIALS, ADVICE_KEY),
+	GATEWAY("MissingCronExpression", BLOCKED, TERMINAL, REJECTED, ADVICE_SCHEDULE),
+	GATEWAY("MissingDuration", BLOCKED, TERMINAL, REJECTED, ADVICE_SCHEDULE),
+	GATEWAY("MissingTimeZone", BLOCKED, TERMINAL, REJECTED, ADVICE_SCHEDULE),
 	PREFIX("Missing", BLOCKED, TERMINAL, REJECTED, ADVICE_PARAMETER),
 	GATEWAY("InvalidParameter", BLOCKED, TERMINAL, REJECTED, ADVICE_PARAMETER),
 	GATEWAY("InvalidAction.NotFound", BLOCKED, TERMINAL, REJECTED, ADVICE_GATEWAY),

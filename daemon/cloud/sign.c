@@ -158,6 +158,13 @@ static void text_add_query(struct text *t, struct sign_param *params, size_t n)
 	}
 }
 
+int sign_query(struct sign_param *params, size_t n, char *buf, size_t size)
+{
+	struct text t = { .buf = buf, .size = size };
+	text_add_query(&t, params, n);
+	return t.is_full ? -E2BIG : 0;
+}
+
 static void hex_encode(const unsigned char *bytes, size_t n, char *out)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -168,10 +175,8 @@ static void hex_encode(const unsigned char *bytes, size_t n, char *out)
 	out[2 * n] = '\0';
 }
 
-#define DATE_SIZE sizeof("YYYY-MM-DDThh:mm:ssZ")
-
 /* UTC by arithmetic, as gmtime_r may look for zone files. Counts years from March on, so that a leap day is the last. */
-static void format_date(int64_t wall_s, char out[DATE_SIZE])
+void sign_date(int64_t wall_s, char out[SIGN_DATE_SIZE])
 {
 	unsigned int second = (unsigned int)(wall_s % 86400);
 	unsigned int days = (unsigned int)(wall_s / 86400) + 719468; /* since 0000-03-01 */
@@ -182,7 +187,7 @@ static void format_date(int64_t wall_s, char out[DATE_SIZE])
 	day = day - (153 * month + 2) / 5 + 1;
 	year += era * 400 + (month >= 10);
 	month = month < 10 ? month + 3 : month - 9;
-	snprintf(out, DATE_SIZE, "%04u-%02u-%02uT%02u:%02u:%02uZ", year % 10000, month % 100, day % 100, second / 3600,
+	snprintf(out, SIGN_DATE_SIZE, "%04u-%02u-%02uT%02u:%02u:%02uZ", year % 10000, month % 100, day % 100, second / 3600 % 24,
 		 second / 60 % 60, second % 60);
 }
 
@@ -382,11 +387,11 @@ static int sign_v2(struct signer *s, const struct sign_key *key, const struct si
 int signer_sign(struct signer *s, enum sign_method method, const struct sign_key *key, const struct sign_request *req,
 		struct signed_request *ret_signed)
 {
-	char date[DATE_SIZE];
+	char date[SIGN_DATE_SIZE];
 	if (req->n_params > SIGN_PARAMS_MAX || strlen(key->access_key_secret) > SECRET_MAX || req->wall_s < 0 ||
 	    req->wall_s > WALL_S_MAX)
 		return -E2BIG;
-	format_date(req->wall_s, date);
+	sign_date(req->wall_s, date);
 	ret_signed->n_headers = 0;
 	ret_signed->target[0] = '\0';
 	return method == SIGN_V3 ? sign_v3(s, key, req, date, ret_signed) : sign_v2(s, key, req, date, ret_signed);

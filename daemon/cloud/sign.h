@@ -46,7 +46,7 @@ struct sign_request {
 
 struct signed_request {
 	char target[SIGN_TARGET_MAX];                  /* what goes on the request line */
-	char headers[SIGN_HEADERS_MAX][1536];          /* "name: value", Host not among them */
+	char headers[SIGN_HEADERS_MAX][2304];          /* "name: value", Host not among them */
 	size_t n_headers;
 	char signature[128];                           /* for tests */
 };
@@ -54,6 +54,12 @@ struct signed_request {
 struct signer;
 int signer_new(struct signer **ret_signer) __attribute__((warn_unused_result));
 struct signer *signer_free(struct signer *s);
+
+#define SIGN_DATE_SIZE sizeof("YYYY-MM-DDThh:mm:ssZ")
+/* `wall_s` from 0 to the end of year 9999, as the API writes times. */
+void sign_date(int64_t wall_s, char ret_date[SIGN_DATE_SIZE]);
+/* "a=b&c=d", percent-encoded, in the order of the names: a query or a form. Sorts `params`. 0 or -E2BIG. */
+int sign_query(struct sign_param *params, size_t n, char *buf, size_t size) __attribute__((warn_unused_result));
 
 /* 0; -E2BIG when a part exceeds its limit; -EIO when the crypto library fails. On error ret_signed is undefined. */
 int signer_sign(struct signer *s, enum sign_method method, const struct sign_key *key, const struct sign_request *req,

@@ -23,6 +23,15 @@ const char *const api_action_names[API_ACTION_N] = {
 	[API_DESCRIBE_SMART_ACCESS_GATEWAY_VERSIONS] = "DescribeSmartAccessGatewayVersions",
 	[API_DESCRIBE_SMART_ACCESS_GATEWAY_HA] = "DescribeSmartAccessGatewayHa",
 	[API_UPDATE_SMART_ACCESS_GATEWAY_VERSION] = "UpdateSmartAccessGatewayVersion",
+	[API_DESCRIBE_DEVICE_AUTO_UPGRADE_POLICY] = "DescribeDeviceAutoUpgradePolicy",
+	[API_MODIFY_DEVICE_AUTO_UPGRADE_POLICY] = "ModifyDeviceAutoUpgradePolicy",
+};
+
+const char *const auto_upgrade_type_names[AUTO_UPGRADE_TYPE_N] = {
+	[AUTO_UPGRADE_TYPE_UNKNOWN] = "unknown",
+	[AUTO_UPGRADE_TYPE_SCHEDULED] = "scheduled",
+	[AUTO_UPGRADE_TYPE_BOOT] = "boot",
+	[AUTO_UPGRADE_TYPE_MANUAL] = "manual",
 };
 
 /* ---- requests ---- */
@@ -33,6 +42,7 @@ enum use {
 	USE_VERSION = 1 << 2,   /* VersionCode */
 	USE_TYPE = 1 << 3,      /* VersionType */
 	USE_LIST = 1 << 4,      /* PageNumber, PageSize, SmartAGIds.N */
+	USE_AUTO_UPGRADE = 1 << 5, /* UpgradeType, CronExpression, Duration, Jitter, TimeZone */
 };
 
 static const struct {
@@ -46,6 +56,9 @@ static const struct {
 	[API_DESCRIBE_SMART_ACCESS_GATEWAY_HA] = { USE_INSTANCE, NULL },
 	[API_UPDATE_SMART_ACCESS_GATEWAY_VERSION] = { USE_INSTANCE | USE_DEVICE | USE_VERSION | USE_TYPE,
 						      "SerialNumber" },
+	[API_DESCRIBE_DEVICE_AUTO_UPGRADE_POLICY] = { USE_INSTANCE | USE_DEVICE | USE_TYPE, "SerialNumber" },
+	[API_MODIFY_DEVICE_AUTO_UPGRADE_POLICY] = { USE_INSTANCE | USE_DEVICE | USE_TYPE | USE_AUTO_UPGRADE,
+						    "SerialNumber" },
 };
 
 /* Sticky like the reader: params are only handed out when error stayed 0. */
@@ -111,6 +124,23 @@ static void add_list(struct writer *w, const struct api_request *req)
 	}
 }
 
+static void add_auto_upgrade(struct writer *w, const struct auto_upgrade_policy *policy)
+{
+	if (!policy) {
+		w->error = -EINVAL;
+		return;
+	}
+	add(w, "UpgradeType", policy->upgrade_type, LIMIT_UPGRADE_TYPE);
+	if (*policy->cron)
+		add(w, "CronExpression", policy->cron, LIMIT_CRON);
+	if (policy->duration_min)
+		add_number(w, "Duration", policy->duration_min);
+	if (policy->jitter_min)
+		add_number(w, "Jitter", policy->jitter_min);
+	if (*policy->time_zone)
+		add(w, "TimeZone", policy->time_zone, LIMIT_TIME_ZONE);
+}
+
 static int build(const struct api_request *req, struct api_params *params)
 {
 	unsigned int uses = uses_of[req->action].uses;
@@ -128,6 +158,8 @@ static int build(const struct api_request *req, struct api_params *params)
 		add(&w, "VersionType", version_type_names[req->version_type], LIMIT_VERSION);
 	if (uses & USE_LIST)
 		add_list(&w, req);
+	if (uses & USE_AUTO_UPGRADE)
+		add_auto_upgrade(&w, req->auto_upgrade);
 	return w.error;
 }
 
@@ -533,5 +565,47 @@ int smartag_read_ha(struct api_reply *reply, struct api_ha *ret_ha, struct error
 	};
 	strcpy(ret_ha->main_serial, main_serial);
 	strcpy(ret_ha->backup_serial, backup_serial);
+	return SMARTAG_OK;
+}
+
+/* The type by its exact word: one that is spelt otherwise must not pass for manual. */
+static enum auto_upgrade_type auto_upgrade_type(const char *said)
+{
+	for (int i = AUTO_UPGRADE_TYPE_UNKNOWN + 1; i < AUTO_UPGRADE_TYPE_N; i++)
+		if (!strcmp(auto_upgrade_type_names[i], said))
+			return (enum auto_upgrade_type)i;
+	return AUTO_UPGRADE_TYPE_UNKNOWN;
+}
+
+/* A number that may be an empty text, too: the reference shows both of them as texts, and without a schedule there is none. */
+static uint32_t minutes(struct reader *rd, const char *key)
+{
+	const char *text = cJSON_GetStringValue(reader_member(rd->root, key));
+
+	return text && !*text ? 0 : (uint32_t)reader_number(rd, rd->root, key, UINT32_MAX);
+}
+
+/* The texts are exact or invalid: one that was cut could not be put back as it was. */
+int smartag_read_auto_upgrade(struct api_reply *reply, struct api_auto_upgrade *ret_auto_upgrade, struct error *ret_error)
+{
+	const char *type, *cron, *time_zone;
+	uint32_t duration_min, jitter_min;
+	struct reader rd;
+
+	reader_begin(&rd, reply, ret_error);
+	type = reader_word(&rd, rd.root, "UpgradeType", LIMIT_UPGRADE_TYPE);
+	cron = reader_word(&rd, rd.root, "CronExpression", LIMIT_CRON);
+	time_zone = reader_word(&rd, rd.root, "TimeZone", LIMIT_TIME_ZONE);
+	duration_min = minutes(&rd, "Duration");
+	jitter_min = minutes(&rd, "Jitter");
+	if (rd.r)
+		return rd.r;
+	*ret_auto_upgrade = (struct api_auto_upgrade){
+		.type = auto_upgrade_type(type),
+		.policy = { .duration_min = duration_min, .jitter_min = jitter_min },
+	};
+	strcpy(ret_auto_upgrade->policy.upgrade_type, type);
+	strcpy(ret_auto_upgrade->policy.cron, cron);
+	strcpy(ret_auto_upgrade->policy.time_zone, time_zone);
 	return SMARTAG_OK;
 }

@@ -22,6 +22,8 @@ enum api_action {
 	API_DESCRIBE_SMART_ACCESS_GATEWAY_VERSIONS,
 	API_DESCRIBE_SMART_ACCESS_GATEWAY_HA,
 	API_UPDATE_SMART_ACCESS_GATEWAY_VERSION,
+	API_DESCRIBE_DEVICE_AUTO_UPGRADE_POLICY,
+	API_MODIFY_DEVICE_AUTO_UPGRADE_POLICY,
 	API_ACTION_N,
 };
 extern const char *const api_action_names[API_ACTION_N]; /* as the API spells them */
@@ -30,14 +32,19 @@ extern const char *const api_action_names[API_ACTION_N]; /* as the API spells th
 struct api_request {
 	enum api_action action;
 	const char *region_id;
-	const char *instance_id;     /* Attribute, DeviceInfo, Versions, Ha, Update */
-	const char *serial_number;   /* DeviceInfo, Versions, Update */
+	const char *instance_id;     /* all but the list */
+	const char *serial_number;   /* DeviceInfo, Versions, Update, both of the policy */
 	const char *version;         /* Update: VersionCode */
-	enum version_type version_type; /* Versions, Update */
+	enum version_type version_type; /* Versions, Update, both of the policy */
 	uint32_t page_number;        /* list: from 1 */
 	uint32_t page_size;          /* list: 1 to 50 */
 	const char *const *instance_ids; /* list: SmartAGIds.N, or NULL */
 	size_t n_instance_ids;
+	/*
+	 * Modify. Needs an upgrade type; other text that is "", and numbers that are 0, are not sent. The reference
+	 * wants cron, duration (30 to 120) and time zone whatever the type is; not every gateway does.
+	 */
+	const struct auto_upgrade_policy *auto_upgrade;
 };
 
 /* Parameters of one request, self-contained (text is kept inside). */
@@ -105,6 +112,22 @@ struct api_ha {
 	char main_serial[LIMIT_SERIAL_NUMBER + 1], backup_serial[LIMIT_SERIAL_NUMBER + 1];
 };
 int smartag_read_ha(struct api_reply *reply, struct api_ha *ret_ha, struct error *ret_error) __attribute__((warn_unused_result));
+
+/* DescribeDeviceAutoUpgradePolicy: the cloud's own upgrader of one device and version type. Every field may be missing. */
+enum auto_upgrade_type {
+	AUTO_UPGRADE_TYPE_UNKNOWN, /* missing, or a word that the reference does not name */
+	AUTO_UPGRADE_TYPE_SCHEDULED,
+	AUTO_UPGRADE_TYPE_BOOT,
+	AUTO_UPGRADE_TYPE_MANUAL, /* the upgrader leaves the device alone */
+	AUTO_UPGRADE_TYPE_N,
+};
+extern const char *const auto_upgrade_type_names[AUTO_UPGRADE_TYPE_N]; /* "unknown", and the others as the API spells them */
+
+struct api_auto_upgrade {
+	enum auto_upgrade_type type;
+	struct auto_upgrade_policy policy;
+};
+int smartag_read_auto_upgrade(struct api_reply *reply, struct api_auto_upgrade *ret_auto_upgrade, struct error *ret_error) __attribute__((warn_unused_result));
 
 /* Status text to meaning; false (and STATUS_OFFLINE) for one that the reference does not name. */
 bool smartag_status(const char *text, enum status *ret_status);

@@ -1,5 +1,5 @@
 /*
- * All of libcurl's options are set in this file and nowhere else. Tables hold what never changes; what a call
+ * All of libcurl's options for the API are set in this file and nowhere else (fetch.c adds its own to the common ones). Tables hold what never changes; what a call
  * changes is its target and its headers, which libcurl does not copy: they live in the transfer until it is over.
  */
 #include "cloud/transfer.h"
@@ -30,6 +30,9 @@ static const struct long_option common_options[] = {
 	{ CURLOPT_TCP_KEEPALIVE, 1 },
 	{ CURLOPT_HTTPPROXYTUNNEL, 1 },         /* the request target stays what was signed */
 	{ CURLOPT_PROXYAUTH, CURLAUTH_BASIC },  /* sent at once: no second round trip after a 407 */
+};
+
+static const struct long_option api_options[] = {
 	{ CURLOPT_MAXFILESIZE, TRANSFER_BODY_MAX },
 	{ CURLOPT_POST, 1 },
 };
@@ -142,13 +145,19 @@ static CURLcode set_scope(CURL *easy, const struct transfer_options *o)
 	r = r ? r : curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
 	/* Waiting for a connection that may be shared pays only where HTTP/2 is possible. */
 	r = r ? r : curl_easy_setopt(easy, CURLOPT_PIPEWAIT, (long)(o->endpoint->is_https && !o->is_upgrade));
-	r = r ? r : set_trust(easy, o->scope->ca_file);
 	return r ? r : set_proxy(easy, o);
+}
+
+CURLcode transfer_set_common(CURL *easy, const char *ca_file)
+{
+	CURLcode r = SET_LONGS(easy, common_options);
+	return r ? r : set_trust(easy, ca_file);
 }
 
 static CURLcode set_all(struct transfer *t, const struct transfer_options *o)
 {
-	CURLcode r = SET_LONGS(t->easy, common_options);
+	CURLcode r = transfer_set_common(t->easy, o->scope->ca_file);
+	r = r ? r : SET_LONGS(t->easy, api_options);
 	r = r ? r : o->is_upgrade ? SET_LONGS(t->easy, upgrade_options) : SET_LONGS(t->easy, read_options);
 	r = r ? r : set_scope(t->easy, o);
 	return r ? r : set_callbacks(t);
@@ -241,9 +250,14 @@ int64_t transfer_retry_after_s(const struct transfer *t)
 	return s > 0 ? s : 0;
 }
 
-void transfer_failure(const struct transfer *t, CURLcode code, struct transfer_failure *ret_failure)
+void transfer_read_failure(CURL *easy, CURLcode code, struct transfer_failure *ret_failure)
 {
 	*ret_failure = (struct transfer_failure){ .code = code };
-	curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &ret_failure->verify_result);
-	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &ret_failure->os_error);
+	curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &ret_failure->verify_result);
+	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &ret_failure->os_error);
+}
+
+void transfer_failure(const struct transfer *t, CURLcode code, struct transfer_failure *ret_failure)
+{
+	transfer_read_failure(t->easy, code, ret_failure);
 }

@@ -17,6 +17,10 @@
 
 #define TRANSFER_BODY_MAX SMARTAG_BODY_MAX /* no more than will be parsed */
 
+/* The options that hold for every request of this process, API or not: no redirects, no secrets of other places, TLS checked. */
+CURLcode transfer_set_common(CURL *easy, const char *ca_file);
+void transfer_read_failure(CURL *easy, CURLcode code, struct transfer_failure *ret_failure);
+
 struct job;
 
 struct transfer {

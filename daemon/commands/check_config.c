@@ -1,11 +1,14 @@
 /*
- * sagpin check-config FILE: says all that is wrong with a configuration, without touching the cloud.
+ * sagpin check-config FILE: says all that is wrong with a configuration, and when its policies are open, without touching
+ * the cloud.
  */
 #include "commands.h"
 #include "config_messages.h"
+#include "openings.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 void config_messages_print(const char *path, const struct config_messages *messages)
 {
@@ -33,7 +36,7 @@ static void print_summary(const char *path, const struct config *config)
 
 int command_check_config(int argc, char **argv)
 {
-	static const char usage[] = "sagpin check-config FILE\n\nChecks a configuration; exits with 1 when it has errors.";
+	static const char usage[] = "sagpin check-config FILE\n\nChecks a configuration and tells when its policies are open; exits with 1 when it has errors.";
 	struct config_messages messages;
 	struct config *config;
 	int first = options_parse(NULL, 0, usage, argc, argv, NULL);
@@ -49,10 +52,11 @@ int command_check_config(int argc, char **argv)
 	config_messages_print(argv[first], &messages);
 	if (!r) {
 		print_summary(argv[first], config);
+		r = openings_print(config, (int64_t)time(NULL), stdout, stderr);
 		config_free(config);
-	} else if (r < 0) {
-		fprintf(stderr, "sagpin: %s: %s\n", argv[first], strerror(-r));
 	}
+	if (r < 0)
+		fprintf(stderr, "sagpin: %s: %s\n", argv[first], strerror(-r));
 	config_messages_deinit(&messages);
 	return r ? 1 : 0;
 }

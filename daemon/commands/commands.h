@@ -16,6 +16,7 @@ struct command {
 
 int command_run(int argc, char **argv);
 int command_check_config(int argc, char **argv);
+int command_act(int argc, char **argv); /* all of the operators' words: argv[0] says which */
 
 /*
  * Command line options, one table a command: the parser and --help are made from it.

@@ -15,6 +15,7 @@ struct run_options {
 	const char *config_file;
 	const char *listen_addresses[LISTEN_ADDRESSES_MAX];
 	size_t n_listen_addresses;
+	const char *control_socket;
 	bool has_target_metrics;
 	enum log_level level;
 	enum log_format format;
@@ -35,6 +36,12 @@ static bool take_listen_address(void *ctx, const char *value)
 		return false;
 	}
 	o->listen_addresses[o->n_listen_addresses++] = value;
+	return true;
+}
+
+static bool take_control_socket(void *ctx, const char *value)
+{
+	((struct run_options *)ctx)->control_socket = value;
 	return true;
 }
 
@@ -87,6 +94,7 @@ static bool take_format(void *ctx, const char *value)
 static const struct option_spec options[] = {
 	{ "config.file", "FILE", "The configuration (/etc/sagpin/sagpin.cfg).", take_config_file },
 	{ "web.listen-address", "HOST:PORT", "Where to serve metrics; may be repeated (127.0.0.1:10917).", take_listen_address },
+	{ "control.socket", "PATH", "Where commands reach it (" CONTROL_SOCKET_DEFAULT ").", take_control_socket },
 	{ "metrics.targets", "full|none", "Whether /metrics shows each target or totals only (full).", take_targets },
 	{ "log.level", "LEVEL", "debug, info, warn or error (info).", take_level },
 	{ "log.format", "FORMAT", "logfmt or json (logfmt).", take_format },
@@ -97,6 +105,7 @@ static int load_and_run(const struct run_options *o)
 	struct daemon_options daemon = {
 		.listen_addresses = o->listen_addresses,
 		.n_listen_addresses = o->n_listen_addresses,
+		.control_socket = o->control_socket,
 		.has_target_metrics = o->has_target_metrics,
 	};
 	struct config_messages messages;

@@ -106,6 +106,7 @@ static bool instance_set_texts(struct reconcile *r, struct instance *inst, const
 	inst->is_bound = texts[TEXT_CCN][0] != '\0'; /* before the text that it may come from goes */
 	free(inst->text);
 	inst->text = block;
+	inst->model = intern(r, instance_text(inst, TEXT_MODEL));
 	return true;
 }
 
@@ -296,7 +297,7 @@ static uint32_t instance_add(struct reconcile *r, uint32_t scope, const struct o
 	}
 	inst = instance_at(r, slot);
 	*inst = (struct instance){ .born = r->steps, .read_ns = NEVER, .scope = scope,
-				   .hash = hash_text(o->instance_id), .pin = PIN_NONE, .precheck = NONE, .precheck_probe = NONE,
+				   .hash = hash_text(o->instance_id), .pin = PIN_NONE, .precheck = NONE, .precheck_probe = NONE, .precheck_site = NONE,
 				   .seen = { NONE, NONE }, .dpi = { NONE, NONE }, .is_stale = true, .status = STATUS_OFFLINE };
 	for (unsigned int k = 0; k < LIMIT_DEVICES; k++)
 		inst->claims[k] = (struct claim){ NONE, { NONE, NONE } };
@@ -307,6 +308,20 @@ static uint32_t instance_add(struct reconcile *r, uint32_t scope, const struct o
 	a->scope = scope;
 	a->instance = slot;
 	return slot;
+}
+
+/* Of all targets that the instance owns. */
+static void look_up(const struct reconcile *r, uint32_t slot)
+{
+	const struct instance *inst = instance_at(r, slot);
+
+	for (unsigned int k = 0; k < inst->n_devices; k++) {
+		const struct device *d = inst->claims[k].device == NONE ? NULL : device_at(r, inst->claims[k].device);
+
+		for (unsigned int type = 0; d && d->instance == slot && type < VERSION_TYPE_N; type++)
+			if (d->targets[type] != NONE)
+				target_look_up(r, target_at(r, d->targets[type]));
+	}
 }
 
 uint32_t fleet_restore(struct reconcile *r, uint32_t scope, const char *id, const char *serial, unsigned int position)
@@ -331,8 +346,10 @@ void instance_repin(struct reconcile *r, uint32_t slot)
 	struct instance *inst = instance_at(r, slot);
 	struct pin_subject subject = { 0 };
 
+	inst->pins++;
 	if (inst->scope == NONE) {
 		inst->pin = PIN_NONE;
+		look_up(r, slot);
 		return;
 	}
 	subject.attribute[SELECTOR_ACCOUNT] = r->settings->scopes[inst->scope].account;
@@ -347,6 +364,7 @@ void instance_repin(struct reconcile *r, uint32_t slot)
 		if (inst->claims[k].device != NONE)
 			subject.serial_numbers[k] = device_at(r, inst->claims[k].device)->serial_number;
 	inst->pin = pin_index_find(r->pins, &subject);
+	look_up(r, slot);
 	schedule_dpi(r, slot);
 }
 
@@ -552,6 +570,7 @@ static uint32_t instance_targets(struct reconcile *r, uint32_t slot, uint32_t *t
 			if (device_at(r, device)->targets[type] != NONE)
 				targets[n++] = device_at(r, device)->targets[type];
 	}
+	look_up(r, slot);
 	for (uint32_t i = 0; i < n; i++) {
 		struct device *d = device_at(r, target_at(r, targets[i])->device);
 
@@ -651,6 +670,7 @@ void fleet_sweep(struct reconcile *r, uint32_t scope, uint32_t listing, int64_t 
 			instance_remove(r, slot);
 	}
 	tell_duplicates(r);
+	remember_forget(r);
 }
 
 void fleet_deinit(struct reconcile *r)

@@ -82,7 +82,7 @@ static void intent_fill(struct reconcile *r, struct intent *in, uint32_t target,
 		.id = ++r->intents_made,
 		.target = target, .instance = d->instance, .scope = inst->scope,
 		.policy = r->policy_of[index], .policy_index = index,
-		.from = t->reported, .to = target_desired(r, t), .goal = target_desired(r, t),
+		.from = t->reported, .to = target_next(t), .goal = target_desired(t),
 		.is_vpn_verified = policy->verify.vpn,
 		.created_ns = r->now_ns, .fresh_ns = fresh_ns,
 		.deadline_length_ns = policy->deadline_ns, .soak_ns = policy->verify.soak_ns,
@@ -105,6 +105,7 @@ void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint3
 	}
 	intent_fill(r, in, target, fresh_ns);
 	in->probe = probe;
+	in->site = site_take(r, in->policy, t->site);
 	if (probe != NONE)
 		pacing_probe_called(r, probe);
 	r->intents[r->n_intents++] = in;
@@ -138,6 +139,7 @@ static struct intent *intent_read(struct reconcile *r, const struct record *rec)
 	in->to = intern(r, rec->text[REC_INTENT_TEXT_TO]);
 	in->goal = intern(r, rec->text[REC_INTENT_TEXT_GOAL]);
 	in->probe = NONE;
+	in->site = r->is_out_of_memory ? NONE : site_take(r, in->policy, intern(r, rec->text[REC_INTENT_TEXT_SITE]));
 	in->is_code_unknown = rec->number[REC_INTENT_IS_CODE_UNKNOWN] != 0;
 	in->is_seen = rec->number[REC_INTENT_IS_SEEN] != 0;
 	in->is_vpn_verified = rec->number[REC_INTENT_IS_VPN_VERIFIED] != 0;
@@ -251,9 +253,15 @@ static void intent_settle(struct reconcile *r, struct intent *in, enum intent_ou
 	in->settled_ns = r->now_ns;
 	intent_count_outcome(r, in, outcome);
 	intent_tally(r, in, outcome, reason);
+	if (outcome == INTENT_VERIFIED || outcome == INTENT_FAILED)
+		rollout_ended(r, in, outcome == INTENT_FAILED, reason);
+	if (outcome != INTENT_WITHDRAWN && target_at(r, in->target)->history)
+		target_at(r, in->target)->history->urgent = 0; /* an operator's word is for one try */
 	memory_intent(r, in);
 	pacing_uncount(r, r->policies[in->policy], in, outcome == INTENT_WITHDRAWN);
 	pacing_probe_ended(r, in->probe);
+	site_give(r, in->site);
+	in->site = NONE;
 	r->n_intents--;
 	memmove(r->intents + place, r->intents + place + 1, (r->n_intents - place) * sizeof(struct intent *));
 	if (grow(r, &r->settled, r->n_settled, &r->cap_settled, sizeof(struct intent *)))
@@ -305,14 +313,15 @@ static bool intent_may_call(const struct reconcile *r, const struct intent *in)
 	if (r->now_ns - in->fresh_ns > FRESH_MAX_AGE_NS || d->claims == NONE || d->instance != in->instance ||
 	    instance_at(r, in->instance)->scope == NONE || !stand_may_call(r, in->target))
 		return false;
-	if (t->reported != in->from || target_desired(r, t) != in->to || target_policy(r, t) != in->policy)
+	if (t->reported != in->from || target_next(t) != in->to || target_desired(t) != in->goal || target_policy(r, t) != in->policy ||
+	    !pacing_allows(r, in->target))
 		return false;
 	reason = pacing_scope_reason(r, instance_at(r, in->instance)->scope);
 	if (reason != REASON_NONE && !(reason == REASON_CREDENTIALS && in->probe != NONE && !r->accounts[in->probe]->is_unusable))
 		return false;
 	/* tighter limits hold at once, for what has not left */
 	return r->in_flight <= r->settings->max_in_flight && p->in_flight <= pacing_limit(r, p) &&
-	       pacing_starts(r, p) <= r->settings->policies[p->index].max_starts_per_hour;
+	       (target_is_urgent(t) || pacing_starts(r, p) <= r->settings->policies[p->index].max_starts_per_hour);
 }
 
 static void intent_call(struct reconcile *r, struct intent *in)

@@ -36,6 +36,8 @@
 #define DPI_RETRY_MAX_NS (60 * NS_PER_S)
 #define DPI_SHARE_OF_CALLS 4 /* first DPI reads take at most a quarter of the calls */
 #define LIMIT_CATALOGUES 1024
+#define SWEEP_DEVICES 256 /* of one step */
+#define SCOPE_GIVEN_UP 3 /* listings of a scope that failed in a row, before anybody stops waiting for its first */
 #define LIMIT_CATALOGUE_ENTRIES 512
 
 struct link {
@@ -59,10 +61,13 @@ struct instance {
 	uint32_t hash;
 	uint32_t scope; /* NONE: its scope left the settings */
 	uint32_t pin;
+	uint32_t pins;  /* counts what may have changed its pin, its wave or its site */
+	uint32_t model; /* interned */
 	uint32_t listing;       /* the listing that showed it last */
 	uint32_t precheck;      /* target whose fresh read is on its way, or NONE */
 	uint32_t precheck_policy; /* state that counts it */
 	uint32_t precheck_probe;  /* account that it probes, or NONE */
+	uint32_t precheck_site;   /* that it counts in, or NONE */
 	struct link seen;       /* of its scope, the one seen longest ago first; only while not stale */
 	struct link dpi;        /* of its scope, in order of DPI reads */
 	struct claim claims[LIMIT_DEVICES];
@@ -150,11 +155,12 @@ struct history {
 struct remembered {
 	char *serial_number; /* NULL: empty slot */
 	struct history *history;
-	int64_t first_seen_s, drift_since_s, left_s, approved_ns, wait_ns;
+	int64_t first_seen_s, drift_since_s, left_ns, approved_ns, wait_ns;
 	uint32_t hash, approved;
+	bool is_of_earlier_life;
 	uint8_t version_type, wait, wait_reason, n_waits;
 };
-#define REMEMBER_S (INT64_C(30) * 86400)
+#define REMEMBER_NS (30 * 24 * HOUR_NS)
 
 /* What is to be stored: the thing itself is looked up when the STORE is made; one that is gone is removed. */
 struct dirty {
@@ -179,8 +185,18 @@ struct tally {
 
 enum target_place {
 	PLACE_NOWHERE,
-	PLACE_QUEUE,     /* of its policy and scope */
-	PLACE_CATALOGUE, /* with those that cannot be compared without it */
+	PLACE_QUEUE,     /* of its wave and scope: placed_in is the rollout */
+	PLACE_URGENT,    /* upgrade-now: the queue of its scope that skips most */
+	PLACE_SITE,      /* its turn came, and its site is full: placed_in is the site */
+	PLACE_CATALOGUE, /* with those that the catalogue must tell about: placed_in is the catalogue */
+	PLACE_APPROVAL,  /* with those that wait for an approval: placed_in is the change */
+};
+
+/* What of a target counts in its wave. */
+struct counted {
+	uint32_t rollout; /* NONE: nowhere */
+	uint8_t wave, phase;
+	bool is_countable, is_in_sync, is_lost;
 };
 
 struct target {
@@ -193,13 +209,20 @@ struct target {
 	int64_t phase_since_s, drift_since_s, first_seen_s;
 	int64_t approved_ns;  /* when its desired version changed without an operator's word; NEVER */
 	uint32_t approved;    /* interned: the desired version as last approved, 0: none */
-	uint64_t ready_seq;
 	uint32_t device;
 	uint32_t reported; /* interned; 0: unknown */
-	struct link place;
-	uint32_t placed_in;      /* policy state or catalogue */
+	uint32_t desired;  /* interned; 0: unmanaged, or nobody knows what a channel stands for */
+	uint32_t next;     /* of the next call: desired, or a hop on the way */
+	struct link place; /* in a queue: `prev` is its place in the heap */
+	uint32_t placed_in;
 	uint32_t placed_scope;
 	uint32_t counted_policy; /* policy state that counts it as managed, or NONE */
+	uint32_t counted_account; /* account that does, or NONE */
+	struct counted counted;
+	uint32_t rollout;        /* NONE: unmanaged, or its version is not known yet */
+	uint32_t site;           /* interned name; 0: its instance alone */
+	uint32_t aimed_pins;     /* the instance's count of changes that wave and site are of */
+	uint8_t wave, placed_wave;
 	uint8_t version_type;
 	uint8_t phase, reason; /* as last told */
 	uint8_t wait;          /* enum wait */
@@ -210,6 +233,7 @@ struct target {
 	bool is_version_odd : 1;
 	bool is_wait_over : 1; /* it shows on, and stands in nobody's way */
 	bool is_dirty : 1;
+	bool is_lacking : 1; /* the catalogue does not offer `next` */
 };
 
 enum intent_state {
@@ -227,6 +251,7 @@ struct intent {
 	uint32_t target, instance, scope;
 	uint32_t policy;       /* state */
 	uint32_t policy_index; /* in the settings of its creation */
+	uint32_t site; /* it counts in, or NONE */
 	uint32_t from, to, goal; /* goal: desired, `to` may be a hop on the way */
 	bool is_dirty;
 	bool is_code_unknown;
@@ -249,9 +274,74 @@ struct start {
 	uint64_t intent;
 };
 
+/* Targets by the stable hash of their instance: the order in which they start. A heap. */
 struct queue {
-	struct list list;
+	uint32_t *slots;
+	uint32_t n, cap;
+};
+
+struct wave_state {
+	struct queue *queues; /* by scope */
+	uint32_t n_queues, n_queued;
+	uint32_t phases[PHASE_N];
+	uint32_t countable, in_sync, lost; /* lost: failed for good */
+};
+
+enum halt_count { /* the reasons that may halt by themselves */
+	HALT_COUNT_DEADLINE,
+	HALT_COUNT_UNHEALTHY,
+	HALT_COUNT_REJECTED,
+	HALT_COUNT_N,
+};
+
+/* One policy moving its targets to one version of one version type. */
+struct rollout {
+	bool is_used;
+	uint32_t policy;  /* state */
+	uint32_t version; /* interned */
+	enum version_type version_type;
+	uint32_t epoch;   /* counts resumes: failures before the last one do not count */
+	uint32_t wave;    /* current */
+	int32_t approved_wave; /* up to which an operator said yes to what is caught; -1: none */
+	enum halt_cause halt_cause;
+	enum reason halt_reason;
+	int64_t halted_s, first_seen_s, last_progress_s;
+	int64_t empty_since_ns; /* NEVER: it has targets */
+	int64_t soak_start_ns; /* NEVER: the wave has not succeeded */
+	uint32_t ended, failed, failed_by[HALT_COUNT_N];
+	struct wave_state *waves;
+	uint32_t n_waves; /* with the last */
+	uint32_t n_targets, n_behind, n_queued; /* members; countable and not in sync; in its queues */
+	bool is_dirty, is_to_check;
+	bool is_awaiting;   /* its match wave catches nothing that could go */
+	bool is_judged;     /* it was looked at with the whole inventory */
+	bool is_complete;   /* … and had nothing behind */
+	struct timer timer;
+};
+
+/* How many are under way at one site, and who waits for it. */
+struct site {
+	bool is_used;
+	uint32_t policy, name; /* state; interned */
+	uint32_t hash;
+	uint32_t in_flight;    /* prechecks and intents */
+	struct list waiting;
+};
+
+struct pause {
+	uint32_t policy, version; /* interned; 0: all */
+	int version_type;         /* -1: both */
+	char *who, *why;
+	int64_t since_s;
+};
+
+/* Targets of an account that want the same version, and no leave to have it (rule 13). */
+struct change {
+	uint32_t account, version;
+	enum version_type version_type;
 	uint32_t n;
+	bool is_told;
+	struct list waiting;
 };
 
 /* A policy by its name: survives other settings. */
@@ -261,8 +351,17 @@ struct policy_state {
 	uint32_t in_flight, prechecks, managed;
 	struct start *starts; /* of the last hour, oldest first */
 	uint32_t n_starts, cap_starts;
-	struct queue *queues; /* by scope; NULL: none yet */
-	uint32_t n_queued;
+	struct stretch *openings, *freezes;
+	uint32_t n_openings, n_freezes;
+	int64_t until_s;      /* the calendar is known up to here */
+	int64_t spread_from_s, spread_s; /* of the opening that began then: how long its starts are spread */
+	struct {
+		int64_t asked_ns; /* when the last answer was asked for; NEVER */
+		bool is_open;
+		uint64_t ticket; /* of the question that is under way, or 0 */
+	} gate;
+	uint64_t reason_step; /* when `reason` was worked out */
+	enum reason reason;   /* freeze, window or window_too_short */
 	struct timer timer;
 };
 
@@ -274,6 +373,9 @@ struct account_state {
 	uint32_t probes;      /* prechecks and intents under way as probes: 0 or 1 */
 	uint32_t pauses;      /* in a row, for the backoff */
 	int64_t probe_ns;
+	uint32_t managed; /* targets with a desired version */
+	int64_t *changes; /* when desired versions changed without an operator's word, in the last day; oldest first */
+	uint32_t n_changes, cap_changes;
 	uint32_t forbidden[FORBIDDEN_IN_A_ROW]; /* instances of the last refusals in a row */
 	uint32_t n_forbidden;
 	struct timer timer;
@@ -300,11 +402,15 @@ struct scope_state {
 struct catalogue {
 	uint32_t model;
 	enum version_type version_type;
-	bool is_asking, is_answered;
+	bool is_asking, is_answered; /* is_answered: also by an error */
 	uint32_t failures;
 	int64_t next_ask_ns;
-	struct {
+	int64_t read_ns; /* when it was read last; NEVER */
+	int64_t interval_ns; /* how long an answer does */
+	struct catalogue_known {
 		uint32_t version;
+		bool is_release;
+		bool is_offered; /* by the last read: what is not keeps its date */
 		int64_t created_ms;
 	} *entries;
 	uint32_t n, cap;
@@ -334,9 +440,10 @@ struct reconcile {
 	const struct settings *settings; /* NULL before the first */
 	struct pin_index *pins;
 	uint32_t (*pin_versions)[VERSION_TYPE_N]; /* interned, 0: not pinned */
+	uint32_t (*pin_vias)[LIMIT_VIA];          /* interned */
 	uint32_t *policy_of;                      /* state of each policy of the settings */
 	int64_t longest_deadline_ns;
-	uint64_t steps, seed, tickets, intents_made, targets_made, ready_seq;
+	uint64_t steps, seed, tickets, intents_made, targets_made;
 	int64_t now_ns, wall_s;
 	bool is_out_of_memory;
 
@@ -349,7 +456,21 @@ struct reconcile {
 	struct scope_state **scopes;
 	uint32_t n_scopes;
 	struct policy_state **policies;
-	uint32_t n_policies, cap_policies, next_policy;
+	uint32_t n_policies, cap_policies;
+	struct rollout **rollouts;
+	uint32_t n_rollouts, cap_rollouts, next_rollout;
+	bool is_rollout_to_check;
+	struct slab sites;
+	struct map site_map;
+	struct pause *pauses;
+	uint32_t n_pauses, cap_pauses;
+	struct change *changes;
+	uint32_t n_changes, cap_changes;
+	bool is_change_to_check;
+	struct queue *urgent; /* by scope */
+	uint32_t n_urgent;
+	uint32_t sweep;       /* device to look at next; NONE: nothing is to be looked at */
+	struct timer sweep_timer;
 	struct account_state **accounts;
 	uint32_t n_accounts, cap_accounts;
 	struct catalogue **catalogues;
@@ -370,7 +491,7 @@ struct reconcile {
 	bool is_storing;
 	struct slab remembered;
 	struct map remembered_map;
-	int64_t forget_s; /* when to look for what may be forgotten */
+	int64_t forget_ns; /* when to look for what may be forgotten */
 	struct tally *tallies;
 	uint32_t n_tallies, cap_tallies;
 	uint32_t store_failures;
@@ -469,9 +590,16 @@ struct stand stand_exact(const struct reconcile *r, uint32_t target);
 /* Ready but for the intent that it has: may that call still leave? */
 bool stand_may_call(const struct reconcile *r, uint32_t target);
 uint32_t target_pin(const struct reconcile *r, const struct target *t);
-uint32_t target_desired(const struct reconcile *r, const struct target *t); /* interned, 0: unmanaged */
+/* What its pin and the catalogue want of it, looked up anew whenever its instance is. */
+void target_look_up(const struct reconcile *r, struct target *t);
+uint32_t target_desired(const struct target *t); /* interned, 0: unmanaged */
 uint32_t target_policy(const struct reconcile *r, const struct target *t);  /* state, NONE: unmanaged */
 enum version_order order_of(const struct reconcile *r, const struct target *t, uint32_t a, uint32_t b);
+uint32_t target_next(const struct target *t);  /* the version of the next call: desired or a hop; 0: none */
+bool target_is_urgent(const struct target *t);
+bool target_needs_approval(const struct reconcile *r, const struct target *t);
+bool target_is_flapping(const struct reconcile *r, const struct target *t);
+bool target_is_operator_held(const struct target *t);
 bool target_is_online(const struct reconcile *r, const struct target *t);
 int64_t target_read_ns(const struct reconcile *r, const struct target *t); /* the age of its version; NEVER */
 struct instance *target_instance(const struct reconcile *r, const struct target *t);
@@ -501,13 +629,21 @@ bool intent_is_sent(const struct intent *in);
 /* ---- pacing.c ---- */
 uint32_t pacing_limit(const struct reconcile *r, const struct policy_state *p);
 uint32_t pacing_starts(const struct reconcile *r, const struct policy_state *p); /* in the last hour */
+enum reason pacing_ready_reason(const struct reconcile *r, uint32_t target);
+bool pacing_has_room(const struct reconcile *r, uint32_t target);
+bool pacing_allows(const struct reconcile *r, uint32_t target);
 bool pacing_is_settled(const struct reconcile *r, const struct scope_state *s);
+/* When the calendar lets a policy start: none, or freeze, window, window_too_short. */
+enum reason pacing_calendar_reason(const struct reconcile *r, struct policy_state *p);
+int64_t pacing_next_open_s(const struct reconcile *r, const struct policy_state *p); /* 0: none is known */
+void pacing_calendar(struct reconcile *r, const struct event *ev);
+void pacing_gate(struct reconcile *r, const struct event *ev);
 /* What holds all ready targets of a policy back: max_in_flight, rate, or none. */
 enum reason pacing_policy_reason(const struct reconcile *r, const struct policy_state *p);
 /* What holds all targets of a scope back: state_store, settling, credentials, throttled, or none. */
 enum reason pacing_scope_reason(const struct reconcile *r, uint32_t scope);
-void pacing_enqueue(struct reconcile *r, uint32_t target, uint32_t policy, uint32_t scope);
-void pacing_dequeue(struct reconcile *r, uint32_t target);
+void pacing_enqueue(struct reconcile *r, uint32_t target);
+void pacing_leave(struct reconcile *r, uint32_t target); /* wherever it stands */
 void pacing_pump(struct reconcile *r);
 void pacing_count(struct reconcile *r, struct policy_state *p, const struct intent *in);   /* one more in flight, one more start */
 void pacing_moved(struct reconcile *r, struct policy_state *p, const struct intent *in);   /* its start is the call */
@@ -526,6 +662,59 @@ void pacing_restore_start(struct reconcile *r, const struct record *rec);
 void pacing_restore_intent(struct reconcile *r, const struct intent *in); /* it counts as in flight; its start is restored by itself */
 bool pacing_find_start(const struct reconcile *r, uint64_t intent, uint32_t *ret_policy, int64_t *ret_time_ns);
 void precheck_end(struct reconcile *r, uint32_t instance); /* gives its place back */
+
+/* ---- opening.c ---- */
+void opening_wake(struct reconcile *r, struct policy_state *p); /* somebody waits: a step when it may be open */
+int64_t opening_due_s(const struct reconcile *r, const struct policy_state *p, uint32_t hash); /* wall clock; INT64_MIN: at once */
+bool opening_is_due(struct reconcile *r, struct policy_state *p, uint32_t hash);
+bool opening_gate(struct reconcile *r, struct policy_state *p);
+bool opening_gate_holds(const struct reconcile *r, const struct policy_state *p);
+
+/* ---- site.c: no more than so many of a site at once (rule 5) ---- */
+/* The name of the site of an instance under a policy; 0: it is a site of its own, and rule 1 is limit enough. */
+uint32_t site_name(struct reconcile *r, const struct instance *inst, const struct policy *policy);
+bool site_is_full(const struct reconcile *r, uint32_t policy, uint32_t name);
+/* Counts one more; NONE when there is nothing to count. */
+uint32_t site_take(struct reconcile *r, uint32_t policy, uint32_t name);
+void site_give(struct reconcile *r, uint32_t site);
+void site_wait(struct reconcile *r, uint32_t target);   /* … until one is done there */
+void site_leave(struct reconcile *r, uint32_t target);
+void site_deinit(struct reconcile *r);
+
+/* ---- rollout.c: waves, success, halt ---- */
+/* Sets rollout, wave and site of the target as its pin wants. */
+void rollout_aim(struct reconcile *r, uint32_t target);
+void rollout_count(struct reconcile *r, uint32_t target, struct stand s, bool is_countable);
+void rollout_uncount(struct reconcile *r, uint32_t target);
+/* What holds all of a wave back, whatever single targets do: paused, halted, approval, freeze, window, …, wave, soak; or none. */
+enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent);
+bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro);
+/* A target of it was verified or failed: counts for halts, once since the last resume. */
+void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed, enum reason reason);
+void rollout_resume(struct reconcile *r, uint32_t rollout);
+void rollouts_check(struct reconcile *r); /* at the end of a step */
+void rollouts_settings(struct reconcile *r); /* policies have other waves: all targets left their places before */
+struct rollout *rollout_find(const struct reconcile *r, uint32_t policy, enum version_type type, uint32_t version);
+void rollout_touch(struct reconcile *r, struct rollout *ro); /* it is to be stored */
+void rollout_restore(struct reconcile *r, const struct record *rec);
+bool rollout_record(const struct reconcile *r, uint32_t slot, struct record *rec);
+bool scope_is_seen(const struct scope_state *s);
+bool inventory_is_complete(const struct reconcile *r); /* every scope was listed once in this life, or cannot be */
+void rollout_deinit(struct reconcile *r);
+
+/* ---- approval.c: a mistake does not spread (rule 13) ---- */
+void approval_look(struct reconcile *r, uint32_t target, bool is_behind); /* at each update: is its desired version approved? */
+void approval_leave(struct reconcile *r, uint32_t target);
+void approvals_check(struct reconcile *r); /* at the end of a step */
+/* Up to `count` of them; returns how many waited: above `count` nothing was done. */
+uint32_t approval_grant(struct reconcile *r, uint32_t account, enum version_type type, uint32_t version, uint32_t count);
+void approval_restored(struct reconcile *r, const struct target *t); /* its change of the last day counts again */
+void approval_deinit(struct reconcile *r);
+
+/* ---- act.c: operators' words ---- */
+void act_take(struct reconcile *r, const struct event *ev);
+void pause_restore(struct reconcile *r, const struct record *rec);
+void act_deinit(struct reconcile *r);
 
 /* ---- schedule.c ---- */
 void schedule_scope(struct reconcile *r, uint32_t scope); /* at new settings */
@@ -552,6 +741,10 @@ void memory_start(struct reconcile *r, uint64_t intent);
 void memory_remembered(struct reconcile *r, const struct remembered *m);
 void memory_forget_remembered(struct reconcile *r, const struct remembered *m); /* before it goes */
 void memory_scope(struct reconcile *r, uint32_t scope);
+void memory_rollout(struct reconcile *r, uint32_t rollout);
+void memory_forget_rollout(struct reconcile *r, const struct rollout *ro);
+void memory_pause(struct reconcile *r, const struct pause *p); /* also when it is about to go */
+void memory_catalogue(struct reconcile *r, uint32_t catalogue, uint32_t version); /* version 0: the read itself */
 void memory_tally(struct reconcile *r, uint32_t scope, enum tally_kind kind, enum version_type type, uint32_t policy_name, enum reason reason);
 /* One STORE of all that is dirty, unless one is under way or failed just now. */
 void memory_store(struct reconcile *r);
@@ -575,6 +768,16 @@ void remember_deinit(struct reconcile *r);
 void catalogue_join(struct reconcile *r, uint32_t target);
 void catalogue_leave(struct reconcile *r, uint32_t target);
 void catalogue_ask(struct reconcile *r, uint32_t catalogue); /* unless it is being asked for, or nobody waits for it */
+/* May the target be upgraded as far as the catalogue is concerned? Asks for it when it is missing or old. */
+bool catalogue_is_known(struct reconcile *r, uint32_t target);
+/* The newest of a channel that is not in `never`; 0: none is known. */
+uint32_t catalogue_newest(const struct reconcile *r, const struct catalogue *c, enum channel channel, const struct pin *pin);
+bool catalogue_lacks(const struct catalogue *c, uint32_t version); /* it was read, and does not offer it */
+void catalogue_restore(struct reconcile *r, const struct record *rec);
+bool catalogue_record(const struct reconcile *r, uint32_t model, enum version_type type, uint32_t version, struct record *rec);
+/* Every device is looked at again, some in each step. */
+void sweep_begin(struct reconcile *r);
+void sweep_go_on(struct reconcile *r);
 void catalogue_answer(struct reconcile *r, uint32_t catalogue, const struct event *ev);
 const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type);
 void catalogue_deinit(struct reconcile *r);

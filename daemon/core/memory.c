@@ -87,6 +87,29 @@ void memory_scope(struct reconcile *r, uint32_t scope)
 	dirty_add(r, (struct dirty){ .kind = RECORD_SCOPE, .slot = NONE, .name = s->account_name, .version = s->region_name });
 }
 
+void memory_rollout(struct reconcile *r, uint32_t slot)
+{
+	dirty_add(r, (struct dirty){ .kind = RECORD_ROLLOUT, .slot = slot });
+}
+
+void memory_forget_rollout(struct reconcile *r, const struct rollout *ro)
+{
+	dirty_add(r, (struct dirty){ .kind = RECORD_ROLLOUT, .slot = NONE, .name = r->policies[ro->policy]->name, .version = ro->version,
+				     .version_type = ro->version_type });
+}
+
+void memory_pause(struct reconcile *r, const struct pause *p)
+{
+	dirty_add(r, (struct dirty){ .kind = RECORD_PAUSE, .slot = NONE, .name = p->policy, .version = p->version,
+				     .id = (uint64_t)(p->version_type + 1) });
+}
+
+void memory_catalogue(struct reconcile *r, uint32_t index, uint32_t version)
+{
+	dirty_add(r, (struct dirty){ .kind = RECORD_CATALOGUE, .slot = NONE, .name = r->catalogues[index]->model, .version = version,
+				     .version_type = r->catalogues[index]->version_type });
+}
+
 void memory_tally(struct reconcile *r, uint32_t scope, enum tally_kind kind, enum version_type type, uint32_t policy_name, enum reason reason)
 {
 	struct tally t = { .kind = kind, .version_type = type, .reason = reason, .policy = policy_name };
@@ -159,7 +182,7 @@ static bool record_remembered(const struct reconcile *r, struct dirty *d, struct
 	rec->text[REC_TARGET_TEXT_APPROVED] = text(r, m->approved);
 	rec->number[REC_TARGET_FIRST_SEEN] = m->first_seen_s;
 	rec->number[REC_TARGET_DRIFT_SINCE] = m->drift_since_s;
-	rec->number[REC_TARGET_LEFT] = m->left_s;
+	rec->number[REC_TARGET_LEFT] = m->left_ns;
 	rec->number[REC_TARGET_APPROVED_AT] = m->approved_ns;
 	rec->number[REC_TARGET_WAIT] = m->wait;
 	rec->number[REC_TARGET_WAIT_REASON] = m->wait_reason;
@@ -192,7 +215,7 @@ static bool record_target(const struct reconcile *r, struct dirty *d, struct rec
 	rec->number[REC_TARGET_VERSION_TYPE] = t->version_type;
 	rec->number[REC_TARGET_FIRST_SEEN] = t->first_seen_s;
 	rec->number[REC_TARGET_DRIFT_SINCE] = t->drift_since_s;
-	rec->number[REC_TARGET_LEFT] = 0;
+	rec->number[REC_TARGET_LEFT] = NEVER;
 	rec->number[REC_TARGET_APPROVED_AT] = t->approved_ns;
 	rec->number[REC_TARGET_WAIT] = t->wait;
 	rec->number[REC_TARGET_WAIT_REASON] = t->wait_reason;
@@ -240,6 +263,7 @@ static bool record_intent(const struct reconcile *r, struct dirty *d, struct rec
 	rec->text[REC_INTENT_TEXT_TO] = text(r, in->to);
 	rec->text[REC_INTENT_TEXT_GOAL] = text(r, in->goal);
 	rec->text[REC_INTENT_TEXT_POLICY] = text(r, r->policies[in->policy]->name);
+	rec->text[REC_INTENT_TEXT_SITE] = in->site == NONE ? "" : text(r, ((const struct site *)slab_at(&r->sites, in->site))->name);
 	rec->number[REC_INTENT_VERSION_TYPE] = in->version_type;
 	rec->number[REC_INTENT_STATE] = in->state == INTENT_ACCEPTED ? RECORD_INTENT_ACCEPTED :
 					in->state == INTENT_UNCONFIRMED ? RECORD_INTENT_UNCONFIRMED : RECORD_INTENT_REQUESTED;
@@ -293,11 +317,51 @@ static bool record_tally(const struct reconcile *r, struct dirty *d, struct reco
 	return true;
 }
 
+static bool record_rollout(const struct reconcile *r, struct dirty *d, struct record *rec)
+{
+	if (d->slot != NONE)
+		return rollout_record(r, d->slot, rec);
+	for (uint32_t i = 0; i < r->n_rollouts; i++)
+		if (r->rollouts[i]->is_used && r->rollouts[i]->version == d->version && r->rollouts[i]->version_type == d->version_type &&
+		    r->policies[r->rollouts[i]->policy]->name == d->name)
+			return rollout_record(r, i, rec); /* it is back by now */
+	rec->text[REC_ROLLOUT_TEXT_POLICY] = text(r, d->name);
+	rec->text[REC_ROLLOUT_TEXT_VERSION] = text(r, d->version);
+	rec->number[REC_ROLLOUT_VERSION_TYPE] = d->version_type;
+	return false;
+}
+
+static bool record_pause(const struct reconcile *r, struct dirty *d, struct record *rec)
+{
+	rec->text[REC_PAUSE_TEXT_POLICY] = text(r, d->name);
+	rec->text[REC_PAUSE_TEXT_VERSION] = text(r, d->version);
+	rec->number[REC_PAUSE_VERSION_TYPE] = (int64_t)d->id - 1;
+	for (uint32_t i = 0; i < r->n_pauses; i++) {
+		const struct pause *p = &r->pauses[i];
+
+		if (p->policy != d->name || p->version != d->version || p->version_type + 1 != (int)d->id)
+			continue;
+		rec->text[REC_PAUSE_TEXT_WHO] = p->who;
+		rec->text[REC_PAUSE_TEXT_WHY] = p->why;
+		rec->number[REC_PAUSE_SINCE] = p->since_s;
+		return true;
+	}
+	return false;
+}
+
+static bool record_catalogue(const struct reconcile *r, struct dirty *d, struct record *rec)
+{
+	return catalogue_record(r, d->name, d->version_type, d->version, rec);
+}
+
 /* False: it is gone, and its key is told. */
 static bool (*const writers[RECORD_KIND_N])(const struct reconcile *r, struct dirty *d, struct record *rec) = {
 	[RECORD_TARGET] = record_target,
 	[RECORD_ATTEMPTS] = record_attempts,
+	[RECORD_ROLLOUT] = record_rollout,
 	[RECORD_START] = record_start,
+	[RECORD_PAUSE] = record_pause,
+	[RECORD_CATALOGUE] = record_catalogue,
 	[RECORD_SCOPE] = record_scope,
 	[RECORD_TALLY] = record_tally,
 	[RECORD_INTENT] = record_intent,

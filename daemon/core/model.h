@@ -149,13 +149,16 @@ struct error {
 #define LIMIT_REQUEST_ID 64
 #define LIMIT_DEVICES 2 /* of one instance: a pair */
 #define LIMIT_PAGE 50   /* entries of one list call, API reference */
-
-/* The cloud's own upgrader of one target, as DescribeDeviceAutoUpgradePolicy tells it. Clean, "" for what is not told. */
 #define LIMIT_UPGRADE_TYPE 16
 #define LIMIT_CRON 128
 #define LIMIT_TIME_ZONE 64
+
+/*
+ * When the cloud's own upgrader moves one device and version type off its pin, in the cloud's own words: kept as it
+ * was told, so that it can be put back. What was not told is "" or 0. Text is valid UTF-8 without control characters.
+ */
 struct auto_upgrade_policy {
-	char upgrade_type[LIMIT_UPGRADE_TYPE + 1]; /* scheduled, boot, manual */
+	char upgrade_type[LIMIT_UPGRADE_TYPE + 1]; /* scheduled, boot, manual; other words are kept, too */
 	char cron[LIMIT_CRON + 1];                 /* Quartz, six fields */
 	char time_zone[LIMIT_TIME_ZONE + 1];
 	uint32_t duration_min, jitter_min;

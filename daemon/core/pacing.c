@@ -1,17 +1,13 @@
 /*
  * How many at once, how many an hour, and who is not to be called at all for now (rules 5 and 9).
  *
- * Ready targets stand in a queue of their policy and scope, first come first served; policies take turns. A
- * start is counted from the moment its fresh read is asked for, so a burst of fresh reads never starts too many,
+ * A start is counted from the moment its fresh read is asked for, so a burst of fresh reads never starts too many,
  * and an intent counts until it is settled. A start holds its place in the sliding hour from the making of its
  * intent, or, once the call left, from then on: whichever is later.
  */
 #include "internal.h"
 
-#include <stddef.h>
 #include <string.h>
-
-#define PLACE_LINK offsetof(struct target, place)
 
 /* ---- limits ---- */
 
@@ -45,6 +41,46 @@ enum reason pacing_policy_reason(const struct reconcile *r, const struct policy_
 	if (pacing_starts(r, p) + p->prechecks >= r->settings->policies[p->index].max_starts_per_hour)
 		return REASON_RATE;
 	return REASON_NONE;
+}
+
+/* What holds a ready target back beside the scope and the rollout. */
+enum reason pacing_ready_reason(const struct reconcile *r, uint32_t slot)
+{
+	const struct target *t = target_at(r, slot);
+	uint32_t policy = target_policy(r, t);
+	const struct policy_state *p = r->policies[policy];
+
+	if (t->place_kind == PLACE_SITE)
+		return REASON_SITE;
+	if (target_is_urgent(t))
+		return p->in_flight + p->prechecks >= pacing_limit(r, p) ? REASON_MAX_IN_FLIGHT : REASON_NONE;
+	if (r->wall_s < opening_due_s(r, p, target_instance(r, t)->hash))
+		return REASON_RATE;
+	return pacing_policy_reason(r, p);
+}
+
+/* Is there room for one more start below all limits? */
+bool pacing_has_room(const struct reconcile *r, uint32_t slot)
+{
+	const struct target *t = target_at(r, slot);
+	uint32_t policy = target_policy(r, t);
+	const struct policy_state *p = r->policies[policy];
+
+	if (site_is_full(r, policy, t->site) || r->in_flight + r->prechecks >= r->settings->max_in_flight)
+		return false;
+	if (target_is_urgent(t))
+		return p->in_flight + p->prechecks < pacing_limit(r, p);
+	return pacing_policy_reason(r, p) == REASON_NONE;
+}
+
+/* All that must be so for a target to be started or called now, once it is ready by itself. */
+bool pacing_allows(const struct reconcile *r, uint32_t slot)
+{
+	const struct target *t = target_at(r, slot);
+	const struct rollout *ro = t->rollout == NONE ? NULL : r->rollouts[t->rollout];
+
+	return ro && rollout_reason(r, ro, t->wave, target_is_urgent(t)) == REASON_NONE &&
+	       (target_is_urgent(t) || opening_gate_holds(r, r->policies[ro->policy]));
 }
 
 bool pacing_is_settled(const struct reconcile *r, const struct scope_state *s)
@@ -86,150 +122,6 @@ bool pacing_may_start(const struct reconcile *r, uint32_t scope, uint32_t *ret_p
 		return false;
 	*ret_probe = s->account;
 	return true;
-}
-
-/* ---- queues ---- */
-
-void pacing_dequeue(struct reconcile *r, uint32_t slot)
-{
-	struct target *t = target_at(r, slot);
-	struct policy_state *p = r->policies[t->placed_in];
-
-	list_remove(&r->targets, &p->queues[t->placed_scope].list, slot, PLACE_LINK);
-	p->queues[t->placed_scope].n--;
-	p->n_queued--;
-	t->place_kind = PLACE_NOWHERE;
-}
-
-static bool policy_has_queues(struct reconcile *r, struct policy_state *p)
-{
-	uint32_t cap = 0;
-
-	if (p->queues)
-		return true;
-	while (cap < r->n_scopes)
-		if (!grow(r, &p->queues, cap, &cap, sizeof(*p->queues)))
-			return false;
-	for (uint32_t i = 0; i < r->n_scopes; i++)
-		p->queues[i] = (struct queue){ { NONE, NONE }, 0 };
-	return true;
-}
-
-void pacing_enqueue(struct reconcile *r, uint32_t slot, uint32_t policy, uint32_t scope)
-{
-	struct target *t = target_at(r, slot);
-	struct policy_state *p = r->policies[policy];
-
-	if (t->place_kind == PLACE_QUEUE && t->placed_in == policy && t->placed_scope == scope)
-		return;
-	if (t->place_kind == PLACE_QUEUE)
-		pacing_dequeue(r, slot);
-	else if (t->place_kind == PLACE_CATALOGUE)
-		catalogue_leave(r, slot);
-	if (!policy_has_queues(r, p))
-		return;
-	list_append(&r->targets, &p->queues[scope].list, slot, PLACE_LINK);
-	p->queues[scope].n++;
-	p->n_queued++;
-	t->place_kind = PLACE_QUEUE;
-	t->placed_in = policy;
-	t->placed_scope = scope;
-	t->ready_seq = ++r->ready_seq;
-}
-
-/* Of all scopes that may start, the target that has been ready the longest. */
-static uint32_t policy_next(const struct reconcile *r, const struct policy_state *p, uint32_t *ret_probe)
-{
-	uint32_t best = NONE;
-
-	for (uint32_t scope = 0; scope < r->n_scopes; scope++) {
-		uint32_t head = p->queues[scope].list.head;
-		uint32_t probe;
-
-		if (head == NONE || !pacing_may_start(r, scope, &probe))
-			continue;
-		if (best == NONE || target_at(r, head)->ready_seq < target_at(r, best)->ready_seq) {
-			best = head;
-			*ret_probe = probe;
-		}
-	}
-	return best;
-}
-
-static void start_precheck(struct reconcile *r, uint32_t slot, uint32_t probe)
-{
-	struct target *t = target_at(r, slot);
-	uint32_t policy = t->placed_in, instance = device_at(r, t->device)->instance;
-	struct instance *inst = instance_at(r, instance);
-
-	pacing_dequeue(r, slot);
-	inst->precheck = slot;
-	inst->precheck_policy = policy;
-	inst->precheck_probe = probe;
-	if (probe != NONE)
-		r->accounts[probe]->probes++;
-	r->policies[policy]->prechecks++;
-	r->prechecks++;
-	schedule_precheck(r, slot);
-	instance_update(r, instance);
-}
-
-void precheck_end(struct reconcile *r, uint32_t instance)
-{
-	struct instance *inst = instance_at(r, instance);
-
-	if (inst->precheck == NONE)
-		return;
-	r->policies[inst->precheck_policy]->prechecks--;
-	r->prechecks--;
-	inst->precheck = NONE;
-	inst->is_fresh_wanted = false;
-	pacing_probe_ended(r, inst->precheck_probe);
-	inst->precheck_probe = NONE;
-}
-
-/* When the oldest start of a full hour leaves it. */
-static void policy_wake(struct reconcile *r, struct policy_state *p)
-{
-	uint32_t n = pacing_starts(r, p);
-
-	if (p->n_queued > 0 && n > 0 && pacing_policy_reason(r, p) == REASON_RATE)
-		earlier_timer(r, &p->timer, p->starts[p->n_starts - n].time_ns + HOUR_NS);
-}
-
-/* Who has settled once has settled: the next life need not wait (rule 11). */
-static void scopes_settle(struct reconcile *r)
-{
-	for (uint32_t i = 0; i < r->n_scopes; i++)
-		if (!r->scopes[i]->is_settled && pacing_is_settled(r, r->scopes[i])) {
-			r->scopes[i]->is_settled = true;
-			memory_scope(r, i);
-		}
-}
-
-void pacing_pump(struct reconcile *r)
-{
-	uint32_t idle = 0;
-
-	scopes_settle(r);
-	if (!r->settings || !r->settings->is_enforcing || r->n_policies == 0)
-		return;
-	while (idle < r->n_policies && r->in_flight + r->prechecks < r->settings->max_in_flight && !r->is_out_of_memory) {
-		struct policy_state *p = r->policies[r->next_policy];
-		uint32_t slot = NONE, probe = NONE;
-
-		r->next_policy = (r->next_policy + 1) % r->n_policies;
-		if (p->n_queued > 0 && p->index != POLICY_NONE && pacing_policy_reason(r, p) == REASON_NONE)
-			slot = policy_next(r, p, &probe);
-		if (slot != NONE) {
-			start_precheck(r, slot, probe);
-			idle = 0;
-		} else {
-			if (p->n_queued > 0 && p->index != POLICY_NONE)
-				policy_wake(r, p);
-			idle++;
-		}
-	}
 }
 
 /* ---- what counts ---- */

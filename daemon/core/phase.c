@@ -26,11 +26,81 @@ uint32_t target_pin(const struct reconcile *r, const struct target *t)
 	return pin != PIN_NONE && r->pin_versions[pin][t->version_type] ? pin : PIN_NONE;
 }
 
-uint32_t target_desired(const struct reconcile *r, const struct target *t)
+static bool target_is_held(const struct reconcile *r, const struct target *t)
 {
 	uint32_t pin = target_pin(r, t);
 
+	return target_is_operator_held(t) || (pin != PIN_NONE && r->settings->pins[pin].is_held);
+}
+
+static const struct catalogue *catalogue_of(const struct reconcile *r, const struct target *t)
+{
+	return catalogue_find(r, target_instance(r, t)->model, (enum version_type)t->version_type);
+}
+
+static uint32_t desired_of(const struct reconcile *r, const struct target *t, uint32_t pin)
+{
+	enum channel channel = pin == PIN_NONE ? CHANNEL_NONE : r->settings->pins[pin].channel[t->version_type];
+
+	if (channel != CHANNEL_NONE)
+		return catalogue_newest(r, catalogue_of(r, t), channel, &r->settings->pins[pin]);
 	return pin == PIN_NONE ? 0 : r->pin_versions[pin][t->version_type];
+}
+
+/* The first hop that it has not reached, else where it is to go. */
+static uint32_t next_of(const struct reconcile *r, const struct target *t, uint32_t pin)
+{
+	if (!t->desired || t->version_type != VERSION_TYPE_DEVICE || !t->reported)
+		return t->desired;
+	for (uint32_t i = 0; i < r->settings->pins[pin].n_via; i++) {
+		uint32_t hop = r->pin_vias[pin][i];
+
+		if (order_of(r, t, t->reported, hop) == VERSION_ORDER_OLDER && order_of(r, t, hop, t->desired) == VERSION_ORDER_OLDER)
+			return hop;
+	}
+	return t->desired;
+}
+
+void target_look_up(const struct reconcile *r, struct target *t)
+{
+	uint32_t pin = target_pin(r, t);
+
+	t->desired = desired_of(r, t, pin);
+	t->next = next_of(r, t, pin);
+	t->is_lacking = t->next && t->next != t->reported && catalogue_lacks(catalogue_of(r, t), t->next);
+}
+
+uint32_t target_desired(const struct target *t)
+{
+	return t->desired;
+}
+
+uint32_t target_next(const struct target *t)
+{
+	return t->next;
+}
+
+bool target_is_operator_held(const struct target *t)
+{
+	return t->history && t->history->held_by;
+}
+
+bool target_is_urgent(const struct target *t)
+{
+	return t->history && t->history->urgent && t->history->urgent == target_desired(t);
+}
+
+/* Each time by itself, within a week (behaviour.md, reasons). */
+bool target_is_flapping(const struct reconcile *r, const struct target *t)
+{
+	return t->history && t->history->changed_ns[0] != NEVER && r->now_ns - t->history->changed_ns[0] < FLAP_NS;
+}
+
+bool target_needs_approval(const struct reconcile *r, const struct target *t)
+{
+	uint32_t desired = target_desired(t);
+
+	return r->settings->is_enforcing && desired && t->approved != desired && t->reported != desired && !target_is_held(r, t);
 }
 
 uint32_t target_policy(const struct reconcile *r, const struct target *t)
@@ -44,6 +114,9 @@ uint32_t target_policy(const struct reconcile *r, const struct target *t)
 bool reason_is_pacing(enum reason reason)
 {
 	switch ((int)reason) {
+	case REASON_WAVE:
+	case REASON_SOAK:
+	case REASON_SITE:
 	case REASON_PAIR:
 	case REASON_MAX_IN_FLIGHT:
 	case REASON_RATE:
@@ -73,13 +146,6 @@ static enum version_order order_by_date(const struct catalogue *c, uint32_t a, u
 	if (!has_a || !has_b || a_ms == b_ms)
 		return VERSION_ORDER_INCOMPARABLE;
 	return a_ms < b_ms ? VERSION_ORDER_OLDER : VERSION_ORDER_NEWER;
-}
-
-static const struct catalogue *catalogue_of(const struct reconcile *r, const struct target *t)
-{
-	uint32_t model = strings_find(&r->strings, instance_text(target_instance(r, t), TEXT_MODEL));
-
-	return model == NONE ? NULL : catalogue_find(r, model, (enum version_type)t->version_type);
 }
 
 static enum version_order order_by_text(const struct reconcile *r, uint32_t a, uint32_t b)
@@ -150,11 +216,16 @@ static const struct policy *policy_of_target(const struct reconcile *r, const st
 	return &r->settings->policies[r->policies[target_policy(r, t)]->index];
 }
 
-static enum reason failed_reason(const struct reconcile *r, const struct target *t, uint32_t desired)
+static enum reason failed_reason(const struct reconcile *r, const struct target *t)
 {
-	const struct attempts *tried = target_attempts_of(t, desired);
+	uint32_t next = target_next(t);
+	const struct attempts *tried = target_attempts_of(t, next);
 	enum reason reason = reason_of_status(target_status(r, t));
 
+	if (t->is_lacking)
+		reason = first_of(reason, REASON_VERSION_NOT_AVAILABLE);
+	if (target_is_flapping(r, t))
+		reason = first_of(reason, REASON_FLAPPING);
 	if (device_at(r, t->device)->n_claims > 1)
 		reason = first_of(reason, REASON_DUPLICATE);
 	if (!target_instance(r, t)->is_bound)
@@ -173,17 +244,19 @@ static bool is_partner_offline(const struct instance *inst, const struct target 
 }
 
 /* REASON_NONE: nothing of its own but a wait is in the way. */
-static enum reason waiting_reason(const struct reconcile *r, const struct target *t)
+static enum reason waiting_reason(const struct reconcile *r, const struct target *t, enum version_order order)
 {
 	const struct instance *inst = target_instance(r, t);
 
-	if (r->settings->pins[inst->pin].is_held)
+	if (target_is_held(r, t))
 		return REASON_HELD;
+	if (order == VERSION_ORDER_OLDER && target_needs_approval(r, t)) /* else it is not known to be a change */
+		return REASON_APPROVAL;
 	if (!target_is_online(r, t))
 		return REASON_OFFLINE;
 	if (is_partner_offline(inst, t))
 		return REASON_DEGRADED;
-	return policy_of_target(r, t)->is_always_open ? REASON_NONE : REASON_WINDOW;
+	return REASON_NONE;
 }
 
 static struct stand stand_of_intent(const struct intent *in)
@@ -198,9 +271,9 @@ static struct stand stand_of_intent(const struct intent *in)
 }
 
 /* Behind, or not to be compared: what is in the way, and what is shown of it; a wait that is over is only shown. */
-static struct stand stand_behind(const struct reconcile *r, const struct target *t, uint32_t desired, enum version_order order)
+static struct stand stand_behind(const struct reconcile *r, const struct target *t, enum version_order order)
 {
-	enum reason failed = failed_reason(r, t, desired), waiting = waiting_reason(r, t);
+	enum reason failed = failed_reason(r, t), waiting = waiting_reason(r, t, order);
 	struct stand s = { .is_ready = t->wait == WAIT_NONE || t->is_wait_over };
 
 	if (order == VERSION_ORDER_INCOMPARABLE) {
@@ -229,12 +302,12 @@ static bool is_dpi_stale(const struct device *d)
 static struct stand stand_alone(const struct reconcile *r, const struct target *t)
 {
 	const struct instance *inst = target_instance(r, t);
-	uint32_t desired = target_desired(r, t);
+	uint32_t desired = target_desired(t);
 	enum version_order order;
 
-	if (!desired)
+	if (target_pin(r, t) == PIN_NONE)
 		return (struct stand){ PHASE_UNMANAGED, REASON_NO_PIN, false };
-	if (!t->reported)
+	if (!t->reported || !desired) /* also while nobody knows what a channel stands for */
 		return (struct stand){ PHASE_UNKNOWN, REASON_NEVER_OBSERVED, false };
 	if (inst->is_stale || (t->version_type == VERSION_TYPE_DPI && is_dpi_stale(device_at(r, t->device))))
 		return (struct stand){ PHASE_UNKNOWN, REASON_STALE, false };
@@ -243,7 +316,7 @@ static struct stand stand_alone(const struct reconcile *r, const struct target *
 		return (struct stand){ PHASE_IN_SYNC, REASON_NONE, false };
 	if (order == VERSION_ORDER_NEWER)
 		return (struct stand){ PHASE_AHEAD, REASON_NONE, false };
-	return stand_behind(r, t, desired, order);
+	return stand_behind(r, t, order);
 }
 
 /* The other device's target of the same type; NULL when there is none. */
@@ -353,8 +426,10 @@ struct stand stand_exact(const struct reconcile *r, uint32_t slot)
 	if (s.phase != PHASE_WAITING)
 		return s;
 	shared = pacing_scope_reason(r, inst->scope);
+	if (t->rollout != NONE)
+		s.reason = first_of(s.reason, rollout_reason(r, r->rollouts[t->rollout], t->wave, target_is_urgent(t)));
 	if (s.is_ready && inst->precheck != slot)
-		shared = first_of(shared, pacing_policy_reason(r, r->policies[target_policy(r, t)]));
+		shared = first_of(shared, pacing_ready_reason(r, slot));
 	if (shared == REASON_THROTTLED && !s.is_ready)
 		return s;
 	s.reason = first_of(s.reason, shared);

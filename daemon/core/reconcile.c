@@ -177,6 +177,8 @@ uint32_t policy_ensure(struct reconcile *r, const char *name)
 	}
 	p->name = id;
 	p->index = POLICY_NONE; /* until the settings name it */
+	p->gate.asked_ns = NEVER;
+	p->until_s = INT64_MIN;
 	timer_init(&p->timer, TIMER_WAKE, r->n_policies);
 	r->policies[r->n_policies] = p;
 	return r->n_policies++;
@@ -191,8 +193,11 @@ static void settings_policies(struct reconcile *r, const struct settings *settin
 	r->longest_deadline_ns = 0;
 	for (uint32_t i = 0; i < r->n_policies; i++) {
 		r->policies[i]->index = POLICY_NONE;
-		free(r->policies[i]->queues); /* empty: everything left its place before */
-		r->policies[i]->queues = NULL;
+		r->policies[i]->gate.asked_ns = NEVER; /* it may be another gate now */
+		r->policies[i]->gate.ticket = 0;
+		r->policies[i]->until_s = INT64_MIN;   /* … and other windows: the calendar is told anew */
+		r->policies[i]->n_openings = r->policies[i]->n_freezes = 0;
+		r->policies[i]->reason_step = 0;
 	}
 	for (uint32_t i = 0; policy_of && i < settings->n_policies && !r->is_out_of_memory; i++) {
 		policy_of[i] = policy_ensure(r, settings->policies[i].name);
@@ -209,8 +214,10 @@ static void settings_pins(struct reconcile *r, const struct settings *settings)
 {
 	r->pins = pin_index_free(r->pins);
 	free(r->pin_versions);
+	free(r->pin_vias);
 	r->pin_versions = calloc(settings->n_pins + 1u, sizeof(*r->pin_versions));
-	if (!r->pin_versions || pin_index_new(settings, &r->pins) < 0) {
+	r->pin_vias = calloc(settings->n_pins + 1u, sizeof(*r->pin_vias));
+	if (!r->pin_versions || !r->pin_vias || pin_index_new(settings, &r->pins) < 0) {
 		r->is_out_of_memory = true;
 		return;
 	}
@@ -218,17 +225,22 @@ static void settings_pins(struct reconcile *r, const struct settings *settings)
 		for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
 			if (settings->pins[i].version[type])
 				r->pin_versions[i][type] = intern(r, settings->pins[i].version[type]);
+	for (uint32_t i = 0; i < settings->n_pins; i++)
+		for (uint32_t k = 0; k < settings->pins[i].n_via && k < LIMIT_VIA; k++)
+			r->pin_vias[i][k] = intern(r, settings->pins[i].via[k]);
 }
 
-/* With the old settings still in place: nothing may stand in a queue whose policy or scope may be gone. */
+/* With the old settings still in place: nothing may stand in a queue whose rollout or scope may be gone, nor count in its waves. */
 static void settings_leave_places(struct reconcile *r)
 {
 	for (uint32_t slot = 0; slot < r->targets.n; slot++) {
-		if (target_at(r, slot)->place_kind == PLACE_QUEUE)
-			pacing_dequeue(r, slot);
-		else if (target_at(r, slot)->place_kind == PLACE_CATALOGUE)
-			catalogue_leave(r, slot);
+		pacing_leave(r, slot);
+		target_at(r, slot)->counted = (struct counted){ .rollout = NONE };
 	}
+	for (uint32_t i = 0; r->urgent && i < r->n_scopes; i++)
+		free(r->urgent[i].slots);
+	free(r->urgent);
+	r->urgent = NULL;
 }
 
 /* What is left of a scope that is gone: only instances with an unsettled intent, until that ends. */
@@ -291,6 +303,11 @@ static void settings_take(struct reconcile *r, const struct settings *settings)
 	settings_policies(r, settings);
 	settings_pins(r, settings);
 	r->settings = settings;
+	r->urgent = calloc(r->n_scopes + 1u, sizeof(*r->urgent));
+	r->is_out_of_memory |= !r->urgent;
+	r->is_change_to_check = true;
+	if (!r->is_out_of_memory)
+		rollouts_settings(r);
 	if (!r->is_out_of_memory)
 		settings_instances(r, moved);
 	for (uint32_t i = 0; i < r->n_scopes && !r->is_out_of_memory; i++)
@@ -348,6 +365,9 @@ static void dispatch(struct reconcile *r, const struct event *ev)
 		[EVENT_STORE_FAILED] = on_stored,
 		[EVENT_RESTORED] = restore_records,
 		[EVENT_RESTORE_ENDED] = restore_end,
+		[EVENT_CALENDAR] = pacing_calendar,
+		[EVENT_GATE] = pacing_gate,
+		[EVENT_ACT] = act_take,
 		[EVENT_CALLED] = intent_called,
 		[EVENT_ACCOUNT] = on_account,
 	};
@@ -373,6 +393,10 @@ static void run_timers(struct reconcile *r)
 			target_timer(r, timer_owner(t));
 		else if (timer_kind(t) == TIMER_CATALOGUE)
 			catalogue_ask(r, timer_owner(t));
+		else if (timer_kind(t) == TIMER_ROLLOUT)
+			r->rollouts[timer_owner(t)]->is_to_check = r->is_rollout_to_check = true;
+		else if (timer_kind(t) == TIMER_SWEEP)
+			sweep_go_on(r);
 		else
 			schedule_timer(r, timer_kind(t), timer_owner(t));
 	}
@@ -447,7 +471,9 @@ int reconcile_new(uint64_t seed, struct reconcile **ret_reconcile)
 	slab_init(&r->devices, sizeof(struct device));
 	slab_init(&r->targets, sizeof(struct target));
 	slab_init(&r->remembered, sizeof(struct remembered));
+	slab_init(&r->sites, sizeof(struct site));
 	timer_init(&r->store_timer, TIMER_WAKE, 0);
+	timer_init(&r->sweep_timer, TIMER_SWEEP, 0);
 	*ret_reconcile = r;
 	return 0;
 }
@@ -459,6 +485,14 @@ struct reconcile *reconcile_free(struct reconcile *r)
 	fleet_deinit(r);
 	remember_deinit(r);
 	memory_deinit(r);
+	rollout_deinit(r);
+	approval_deinit(r);
+	act_deinit(r);
+	site_deinit(r);
+	for (uint32_t i = 0; r->urgent && i < r->n_scopes; i++)
+		free(r->urgent[i].slots);
+	free(r->urgent);
+	free(r->pin_vias);
 	schedule_deinit(r);
 	catalogue_deinit(r);
 	for (uint32_t i = 0; i < r->n_intents; i++)
@@ -471,7 +505,8 @@ struct reconcile *reconcile_free(struct reconcile *r)
 		free(r->accounts[i]);
 	for (uint32_t i = 0; i < r->n_policies; i++) {
 		free(r->policies[i]->starts);
-		free(r->policies[i]->queues);
+		free(r->policies[i]->openings);
+		free(r->policies[i]->freezes);
 		free(r->policies[i]);
 	}
 	free(r->intents);

@@ -157,7 +157,7 @@ struct event {
 			int64_t until_s; /* known up to here; after it the policy is closed */
 		} calendar;
 		struct {
-			uint32_t policy;
+			uint64_t ticket;
 			bool is_open;      /* false also when it could not be asked */
 			int64_t asked_ns;
 		} gate;

@@ -12,7 +12,7 @@
 const char *const record_intent_states[RECORD_INTENT_STATE_N] = { "requested", "accepted", "unconfirmed" };
 
 static const char *const intent_texts[REC_INTENT_TEXTS] = { "account", "region_id", "instance_id", "serial_number", "from_version",
-							     "to_version", "goal", "policy" };
+							     "to_version", "goal", "policy", "site" };
 static const struct record_column intent_numbers[REC_INTENT_NUMBERS] = {
 	NUMBER("id"), TYPE_COLUMN, NAMES("state", record_intent_states, RECORD_INTENT_STATE_N), NUMBER("position"), NUMBER("is_code_unknown"),
 	NUMBER("is_seen"), NUMBER("is_vpn_verified"), NUMBER("deadline_ns"), NUMBER("soak_ns"), TIME("created"), TIME("sent"),
@@ -22,7 +22,7 @@ static const struct record_column intent_numbers[REC_INTENT_NUMBERS] = {
 static const char *const target_texts[REC_TARGET_TEXTS] = { "serial_number", "approved", "held_by", "held_why", "urgent",
 							     "ended_policy", "ended_version" };
 static const struct record_column target_numbers[REC_TARGET_NUMBERS] = {
-	TYPE_COLUMN, NUMBER("first_seen_s"), NUMBER("drift_since_s"), NUMBER("left_s"), TIME("approved_at"), NUMBER("held_since_s"),
+	TYPE_COLUMN, NUMBER("first_seen_s"), NUMBER("drift_since_s"), TIME("left_at"), TIME("approved_at"), NUMBER("held_since_s"),
 	NUMBER("attempts"), NUMBER("failures"), NUMBER("last_success_s"), NUMBER("last_failure_s"), NUMBER("wait"),
 	NAMES("wait_reason", reason_names, REASON_N), NUMBER("n_waits"), TIME("wait_until"), TIME("changed_1"), TIME("changed_2"),
 	TIME("changed_3"), NUMBER("ended_epoch"), NAMES("ended_reason", reason_names, REASON_N),

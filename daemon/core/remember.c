@@ -88,6 +88,8 @@ void remember_give(struct reconcile *r, uint32_t slot)
 	t->wait_ns = m->wait_ns;
 	t->history = m->history;
 	m->history = NULL;
+	if (m->is_of_earlier_life)
+		approval_restored(r, t);
 	remember_drop(r, m);
 }
 
@@ -100,7 +102,7 @@ void remember_take(struct reconcile *r, uint32_t slot)
 		return;
 	m->first_seen_s = t->first_seen_s;
 	m->drift_since_s = t->drift_since_s;
-	m->left_s = r->wall_s > 0 ? r->wall_s : 1;
+	m->left_ns = r->now_ns;
 	m->approved = t->approved;
 	m->approved_ns = t->approved_ns;
 	m->wait = t->wait;
@@ -114,13 +116,13 @@ void remember_take(struct reconcile *r, uint32_t slot)
 
 void remember_forget(struct reconcile *r)
 {
-	if (r->wall_s < r->forget_s && r->forget_s - r->wall_s <= 86400)
+	if (r->now_ns < r->forget_ns)
 		return;
-	r->forget_s = r->wall_s + 86400;
+	r->forget_ns = r->now_ns + 24 * HOUR_NS;
 	for (uint32_t i = 0; i < r->remembered.n; i++) {
 		struct remembered *m = slab_at(&r->remembered, i);
 
-		if (!m->serial_number || r->wall_s - m->left_s < REMEMBER_S)
+		if (!m->serial_number || r->now_ns - m->left_ns < REMEMBER_NS)
 			continue;
 		memory_forget_remembered(r, m);
 		remember_drop(r, m);
@@ -190,9 +192,10 @@ static void restore_target(struct reconcile *r, const struct record *rec)
 
 	if (!m)
 		return;
+	m->is_of_earlier_life = true;
 	m->first_seen_s = rec->number[REC_TARGET_FIRST_SEEN];
 	m->drift_since_s = rec->number[REC_TARGET_DRIFT_SINCE];
-	m->left_s = rec->number[REC_TARGET_LEFT] ? rec->number[REC_TARGET_LEFT] : r->wall_s;
+	m->left_ns = rec->number[REC_TARGET_LEFT] == NEVER ? r->now_ns : rec->number[REC_TARGET_LEFT];
 	m->approved = intern(r, rec->text[REC_TARGET_TEXT_APPROVED]);
 	m->approved_ns = rec->number[REC_TARGET_APPROVED_AT];
 	m->wait = rec->number[REC_TARGET_WAIT] < WAIT_N ? (uint8_t)rec->number[REC_TARGET_WAIT] : WAIT_NONE;
@@ -248,7 +251,10 @@ void restore_records(struct reconcile *r, const struct event *ev)
 	static void (*const readers[RECORD_KIND_N])(struct reconcile *, const struct record *) = {
 		[RECORD_TARGET] = restore_target,
 		[RECORD_ATTEMPTS] = restore_attempts,
+		[RECORD_ROLLOUT] = rollout_restore,
 		[RECORD_START] = pacing_restore_start,
+		[RECORD_PAUSE] = pause_restore,
+		[RECORD_CATALOGUE] = catalogue_restore,
 		[RECORD_SCOPE] = restore_scope,
 		[RECORD_TALLY] = restore_tally,
 		[RECORD_INTENT] = intent_restore,
@@ -265,5 +271,5 @@ void restore_end(struct reconcile *r, const struct event *ev)
 {
 	(void)ev;
 	r->is_restored = true;
-	r->forget_s = r->wall_s + 86400;
+	r->forget_ns = r->now_ns + 24 * HOUR_NS;
 }

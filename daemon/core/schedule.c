@@ -574,10 +574,9 @@ static void precheck_fresh(struct reconcile *r, const struct request *q, const s
 	if (verdict == WAIT_NONE && t->wait == WAIT_DEGRADED)
 		target_clear_wait(t);
 	precheck_end(r, slot);
-	if (stand_of(r, q->target).is_ready && verdict == WAIT_NONE && pacing_may_start(r, inst->scope, &probe) &&
-	    pacing_policy_reason(r, r->policies[target_policy(r, t)]) == REASON_NONE) {
-		if (t->place_kind == PLACE_QUEUE)
-			pacing_dequeue(r, q->target);
+	if (verdict == WAIT_NONE && stand_of(r, q->target).is_ready && pacing_may_start(r, inst->scope, &probe) &&
+	    pacing_allows(r, q->target) && pacing_has_room(r, q->target)) {
+		pacing_leave(r, q->target);
 		intent_create(r, q->target, read_ns, probe);
 		return;
 	}

@@ -70,6 +70,8 @@ enum timer_kind {
 	TIMER_SCOPE_FOLLOW,
 	TIMER_WAKE, /* only to have a step at that time: pacing looks at the clock itself */
 	TIMER_CATALOGUE,
+	TIMER_ROLLOUT,
+	TIMER_SWEEP,
 };
 struct timer {
 	int64_t due_ns;

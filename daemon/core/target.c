@@ -59,7 +59,8 @@ uint32_t target_ensure(struct reconcile *r, uint32_t device, enum version_type t
 	t = target_at(r, slot);
 	*t = (struct target){ .born = r->steps, .id = ++r->targets_made, .device = device, .first_seen_s = r->wall_s, .approved_ns = NEVER, .version_type = (uint8_t)type,
 			      .phase = PHASE_UNKNOWN, .reason = REASON_NEVER_OBSERVED, .phase_since_s = r->wall_s,
-			      .place = { NONE, NONE }, .placed_in = NONE, .counted_policy = NONE };
+			      .place = { NONE, NONE }, .placed_in = NONE, .counted_policy = NONE,
+			      .counted_account = NONE, .counted = { .rollout = NONE }, .rollout = NONE };
 	timer_init(&t->timer, TIMER_TARGET, slot);
 	d->targets[type] = slot;
 	remember_give(r, slot);
@@ -70,13 +71,20 @@ uint32_t target_ensure(struct reconcile *r, uint32_t device, enum version_type t
 static void tell_external_change(struct reconcile *r, uint32_t slot, uint32_t from, uint32_t to)
 {
 	struct action *a = plan_add(r, ACTION_TELL_EXTERNAL_CHANGE);
-	const struct target *t = target_at(r, slot);
+	struct target *t = target_at(r, slot);
+	struct history *h = target_history(r, t);
 
 	a->target = slot;
 	a->instance = device_at(r, t->device)->instance;
 	a->scope = target_instance(r, t)->scope;
 	a->from = strings_text(&r->strings, from);
 	a->to = strings_text(&r->strings, to);
+	if (!h)
+		return;
+	memmove(h->changed_ns, h->changed_ns + 1, (FLAPS - 1) * sizeof(h->changed_ns[0]));
+	h->changed_ns[FLAPS - 1] = r->now_ns;
+	memory_target(r, slot);
+	memory_tally(r, target_instance(r, t)->scope, TALLY_EXTERNAL_CHANGE, (enum version_type)t->version_type, 0, REASON_NONE);
 }
 
 bool target_report(struct reconcile *r, uint32_t slot, const char *version)
@@ -167,7 +175,7 @@ static bool is_countable(struct stand s)
 	if (s.phase == PHASE_UNMANAGED || s.phase == PHASE_UNKNOWN)
 		return false;
 	if (s.phase == PHASE_WAITING)
-		return s.reason != REASON_OFFLINE && s.reason != REASON_HELD;
+		return s.reason != REASON_OFFLINE && s.reason != REASON_HELD && s.reason != REASON_APPROVAL;
 	return s.phase != PHASE_FAILED || s.reason < REASON_INVALID_INSTANCE || s.reason > REASON_FORBIDDEN;
 }
 
@@ -182,28 +190,32 @@ static void target_count(struct reconcile *r, struct target *t, uint32_t policy)
 	t->counted_policy = policy;
 }
 
-static void target_leave_place(struct reconcile *r, uint32_t slot)
+/* It stands nowhere, and counts for nothing. */
+static void target_leave(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
 
-	if (t->place_kind == PLACE_QUEUE)
-		pacing_dequeue(r, slot);
-	else if (t->place_kind == PLACE_CATALOGUE)
-		catalogue_leave(r, slot);
+	pacing_leave(r, slot);
+	target_count(r, t, NONE);
+	rollout_uncount(r, slot);
+	if (t->counted_account != NONE)
+		r->accounts[t->counted_account]->managed--;
+	t->counted_account = NONE;
 }
 
-static void target_find_place(struct reconcile *r, uint32_t slot, struct stand s, bool is_incomparable)
+static void target_find_place(struct reconcile *r, uint32_t slot, struct stand s, bool needs_catalogue)
 {
 	const struct instance *inst = target_instance(r, target_at(r, slot));
-	uint32_t policy = target_policy(r, target_at(r, slot));
-	bool is_queued = s.is_ready && inst->precheck != slot;
 
-	if (is_queued)
-		pacing_enqueue(r, slot, policy, inst->scope);
-	else if (is_incomparable)
+	approval_look(r, slot, !target_at(r, slot)->intent && !needs_catalogue && (s.phase == PHASE_WAITING || s.phase == PHASE_FAILED));
+	if (target_at(r, slot)->place_kind == PLACE_APPROVAL)
+		return;
+	if (s.is_ready && inst->precheck != slot)
+		pacing_enqueue(r, slot);
+	else if (needs_catalogue)
 		catalogue_join(r, slot);
 	else
-		target_leave_place(r, slot);
+		pacing_leave(r, slot);
 }
 
 static void target_drift(struct reconcile *r, uint32_t slot, uint32_t desired, enum version_order order)
@@ -235,7 +247,7 @@ static void tell_incomparable(struct reconcile *r, uint32_t slot, struct stand s
 	a->instance = device_at(r, t->device)->instance;
 	a->scope = target_instance(r, t)->scope;
 	a->from = strings_text(&r->strings, t->reported);
-	a->to = strings_text(&r->strings, target_desired(r, t));
+	a->to = strings_text(&r->strings, target_desired(t));
 }
 
 static void target_tell(struct reconcile *r, uint32_t slot)
@@ -270,10 +282,20 @@ static int64_t target_due_ns(const struct reconcile *r, const struct target *t)
 {
 	int64_t due = t->wait != WAIT_NONE && t->wait_ns > r->now_ns ? t->wait_ns : INT64_MAX, stale;
 
+	if (target_is_flapping(r, t) && t->history->changed_ns[0] + FLAP_NS < due)
+		due = t->history->changed_ns[0] + FLAP_NS;
 	if (t->version_type != VERSION_TYPE_DPI)
 		return due;
 	stale = schedule_dpi_stale_ns(r, device_at(r, t->device));
 	return stale > r->now_ns && stale < due ? stale : due;
+}
+
+/* Only the catalogue can help it: to compare, to know what a channel stands for, or when it offers the version again. */
+static bool needs_catalogue(const struct reconcile *r, const struct target *t, enum version_order order, struct stand s)
+{
+	if (t->intent || !t->reported || target_pin(r, t) == PIN_NONE)
+		return false;
+	return order == VERSION_ORDER_INCOMPARABLE || (s.phase == PHASE_FAILED && s.reason == REASON_VERSION_NOT_AVAILABLE);
 }
 
 void target_update(struct reconcile *r, uint32_t slot)
@@ -284,20 +306,21 @@ void target_update(struct reconcile *r, uint32_t slot)
 	uint32_t desired;
 
 	if (target_is_hidden(r, t)) {
-		target_leave_place(r, slot);
-		target_count(r, t, NONE);
+		target_leave(r, slot);
 		timers_cancel(&r->timers, &t->timer);
 		return;
 	}
-	desired = target_desired(r, t);
+	desired = target_desired(t);
 	if (desired && t->reported)
 		order = order_of(r, t, t->reported, desired);
 	target_drift(r, slot, desired, order);
+	rollout_aim(r, slot);
 	s = stand_of(r, slot);
 	if (t->is_wait_over && s.phase != PHASE_FAILED && s.phase != PHASE_WAITING && s.phase != PHASE_UNKNOWN && !t->intent)
 		target_clear_wait(t); /* it came to where nobody tries any more */
 	target_count(r, t, is_countable(s) ? target_policy(r, t) : NONE);
-	target_find_place(r, slot, s, desired && t->reported && order == VERSION_ORDER_INCOMPARABLE && !t->intent);
+	rollout_count(r, slot, s, is_countable(s));
+	target_find_place(r, slot, s, needs_catalogue(r, t, order, s));
 	if (!t->intent) /* else the timer is the intent's */
 		set_timer(r, &t->timer, target_due_ns(r, t));
 	tell_incomparable(r, slot, s);
@@ -308,8 +331,7 @@ void target_remove(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
 
-	target_leave_place(r, slot);
-	target_count(r, t, NONE);
+	target_leave(r, slot);
 	timers_cancel(&r->timers, &t->timer);
 	remember_take(r, slot);
 	*t = (struct target){ 0 };

@@ -31,8 +31,13 @@ static const char *const kind_names[ACTION_KIND_N] = {
 	[ACTION_TELL_SETTLED] = "settled",
 	[ACTION_TELL_EXTERNAL_CHANGE] = "external_change",
 	[ACTION_TELL_ACCOUNT] = "account",
+	[ACTION_GATE] = "gate",
+	[ACTION_SET_AUTO_UPGRADE] = "set_auto_upgrade",
+	[ACTION_TELL_ACT] = "act",
+	[ACTION_TELL_ROLLOUT] = "rollout",
+	[ACTION_TELL_APPROVAL] = "approval",
 };
-static const char *const purpose_names[READ_PURPOSE_N] = { "fresh", "verify", "dpi", "catalogue" };
+static const char *const purpose_names[READ_PURPOSE_N] = { "fresh", "verify", "dpi", "catalogue", "auto_upgrade" };
 static const char *const oddity_names[ODDITY_N] = { "status", "no_serial", "duplicate", "version" };
 
 struct line {
@@ -73,6 +78,19 @@ static void line_add_names(struct line *l, const struct reconcile *r, const stru
 		line_add(l, " %s->%s", a->from, a->to);
 }
 
+static void line_add_rollout(struct line *l, const struct reconcile *r, const struct action *a)
+{
+	struct rollout_view v;
+
+	if (!reconcile_rollout(r, a->rollout, &v))
+		return;
+	line_add(l, " %s %s %s %s", v.policy_name, version_type_names[v.version_type], v.version, rollout_change_names[a->rollout_change]);
+	if (a->rollout_change == ROLLOUT_WAVE_PASSED)
+		line_add(l, " next=%s", v.wave_name);
+	if (a->rollout_change == ROLLOUT_HALTED)
+		line_add(l, " by %s", halt_cause_names[v.halt_cause]);
+}
+
 size_t reconcile_trace(const struct reconcile *r, const struct action *a, char *buf, size_t size)
 {
 	struct line l = { buf, size, 0 };
@@ -92,6 +110,14 @@ size_t reconcile_trace(const struct reconcile *r, const struct action *a, char *
 		line_add(&l, " %s/%s", intent_outcome_names[a->outcome], reason_names[a->reason]);
 	if (a->kind == ACTION_TELL_ACCOUNT)
 		line_add(&l, " %s", a->is_paused ? "paused" : "goes_on");
+	if (a->kind == ACTION_TELL_ROLLOUT)
+		line_add_rollout(&l, r, a);
+	if (a->kind == ACTION_TELL_ACT)
+		line_add(&l, " %s %s %" PRIu32, act_names[a->act], act_outcome_names[a->act_outcome], a->count);
+	if (a->kind == ACTION_TELL_APPROVAL)
+		line_add(&l, " %s %s %" PRIu32 " wait", version_type_names[a->version_type], a->to, a->count);
+	if (a->kind == ACTION_GATE)
+		line_add(&l, " %s", r->settings->policies[a->policy].name);
 	if (a->ticket)
 		line_add(&l, " ticket=%" PRIu64, a->ticket);
 	if (a->kind == ACTION_UPGRADE)

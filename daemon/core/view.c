@@ -78,7 +78,7 @@ static int64_t next_try(const struct reconcile *r, const struct target *t)
 
 static void view_direction(const struct reconcile *r, const struct target *t, struct target_view *v)
 {
-	uint32_t desired = target_desired(r, t);
+	uint32_t desired = target_desired(t);
 	enum version_order order;
 
 	if (!desired || !t->reported || v->phase == PHASE_UNKNOWN)
@@ -102,8 +102,8 @@ static const struct target *view_facts(const struct reconcile *r, uint32_t slot,
 	inst = instance_at(r, device->instance);
 	if (inst->scope == NONE)
 		return NULL;
-	desired = inst->pin == PIN_NONE ? 0 : r->pin_versions[inst->pin][t->version_type];
-	pin = desired ? inst->pin : PIN_NONE;
+	pin = target_pin(r, t);
+	desired = target_desired(t);
 	*ret_view = (struct target_view){
 		.born = t->born,
 		.instance = device->instance,
@@ -119,6 +119,16 @@ static const struct target *view_facts(const struct reconcile *r, uint32_t slot,
 		.phase_since_s = t->phase_since_s,
 		.drift_since_s = t->drift_since_s,
 		.next_try_ns = next_try(r, t),
+		.rollout = t->rollout,
+		.wave = t->wave,
+		.next = strings_text(&r->strings, t->reported == desired ? 0 : target_next(t)),
+		.site = t->site ? strings_text(&r->strings, t->site) : inst->text,
+		.is_held = target_is_operator_held(t),
+		.is_urgent = desired && target_is_urgent(t),
+		.held_by = target_is_operator_held(t) ? t->history->held_by : "",
+		.held_why = target_is_operator_held(t) ? t->history->held_why : "",
+		.first_seen_s = t->first_seen_s,
+		.approved = strings_text(&r->strings, t->approved),
 	};
 	if (t->history) {
 		ret_view->last_success_s = t->history->committed.last_success_s;
@@ -182,9 +192,119 @@ bool reconcile_intent(const struct reconcile *r, uint64_t intent, struct intent_
 	return true;
 }
 
+/* ---- rollouts ---- */
+
+uint32_t reconcile_rollout_slots(const struct reconcile *r)
+{
+	return r->n_rollouts;
+}
+
+static const char *wave_name(const struct reconcile *r, const struct rollout *ro, uint32_t wave)
+{
+	uint32_t index = r->policies[ro->policy]->index;
+
+	return index == POLICY_NONE || wave >= r->settings->policies[index].n_waves ? "last" : r->settings->policies[index].waves[wave].name;
+}
+
+static enum rollout_state rollout_state(const struct reconcile *r, const struct rollout *ro)
+{
+	if (ro->halt_cause)
+		return ROLLOUT_STATE_HALTED;
+	if (rollout_is_paused(r, ro))
+		return ROLLOUT_STATE_PAUSED;
+	if (ro->n_behind == 0)
+		return ROLLOUT_STATE_COMPLETE;
+	return ro->is_awaiting ? ROLLOUT_STATE_APPROVAL : ROLLOUT_STATE_RUNNING;
+}
+
+bool reconcile_rollout(const struct reconcile *r, uint32_t slot, struct rollout_view *ret_view)
+{
+	const struct rollout *ro = slot < r->n_rollouts ? r->rollouts[slot] : NULL;
+	uint32_t index;
+
+	if (!ro || !ro->is_used || !r->settings)
+		return false;
+	index = r->policies[ro->policy]->index;
+	*ret_view = (struct rollout_view){
+		.policy_name = strings_text(&r->strings, r->policies[ro->policy]->name),
+		.version = strings_text(&r->strings, ro->version),
+		.policy = index,
+		.version_type = ro->version_type,
+		.state = rollout_state(r, ro),
+		.reason = rollout_reason(r, ro, ro->wave, false),
+		.halt_cause = ro->halt_cause,
+		.halt_reason = ro->halt_reason,
+		.halted_s = ro->halted_s,
+		.first_seen_s = ro->first_seen_s,
+		.last_progress_s = ro->last_progress_s,
+		.wave = ro->wave,
+		.n_waves = ro->n_waves,
+		.wave_name = wave_name(r, ro, ro->wave),
+		.failed = ro->failed,
+		.ended = ro->ended,
+		.is_awaiting_approval = ro->is_awaiting,
+	};
+	if (ro->soak_start_ns != NEVER && index != POLICY_NONE && ro->wave < r->settings->policies[index].n_waves)
+		ret_view->soak_until_ns = ro->soak_start_ns + r->settings->policies[index].waves[ro->wave].soak_ns;
+	return true;
+}
+
+bool reconcile_wave(const struct reconcile *r, uint32_t rollout, uint32_t wave, struct wave_view *ret_view)
+{
+	const struct rollout *ro = rollout < r->n_rollouts ? r->rollouts[rollout] : NULL;
+
+	if (!ro || !ro->is_used || wave >= ro->n_waves)
+		return false;
+	*ret_view = (struct wave_view){ .name = wave_name(r, ro, wave), .countable = ro->waves[wave].countable };
+	memcpy(ret_view->phases, ro->waves[wave].phases, sizeof(ret_view->phases));
+	return true;
+}
+
+uint32_t reconcile_tallies(const struct reconcile *r)
+{
+	return r->n_tallies;
+}
+
+bool reconcile_tally(const struct reconcile *r, uint32_t i, struct tally_view *ret_view)
+{
+	const struct tally *t = i < r->n_tallies ? &r->tallies[i] : NULL;
+
+	if (!t)
+		return false;
+	*ret_view = (struct tally_view){
+		.kind = t->kind,
+		.account = strings_text(&r->strings, t->account),
+		.region_id = strings_text(&r->strings, t->region),
+		.policy = strings_text(&r->strings, t->policy),
+		.version_type = t->version_type,
+		.reason = t->reason,
+		.value = t->committed,
+	};
+	return true;
+}
+
+static enum reason policy_reason(const struct reconcile *r, struct policy_state *p, uint32_t policy)
+{
+	const struct policy *settings = &r->settings->policies[policy];
+	enum reason reason = pacing_calendar_reason(r, p);
+
+	for (uint32_t i = 0; i < r->n_pauses; i++)
+		if (r->pauses[i].policy == 0 || (r->pauses[i].policy == p->name && r->pauses[i].version == 0 && r->pauses[i].version_type < 0))
+			return REASON_PAUSED;
+	if (reason != REASON_NONE)
+		return reason;
+	if (settings->gate.is_set && p->gate.asked_ns != NEVER && !p->gate.is_open)
+		return REASON_GATE;
+	if (p->in_flight >= pacing_limit(r, p))
+		return REASON_MAX_IN_FLIGHT;
+	if (pacing_starts(r, p) >= settings->max_starts_per_hour)
+		return REASON_RATE;
+	return r->settings->is_enforcing ? REASON_NONE : REASON_OBSERVE_MODE;
+}
+
 bool reconcile_policy(const struct reconcile *r, uint32_t policy, struct policy_view *ret_view)
 {
-	const struct policy_state *p;
+	struct policy_state *p;
 
 	if (!r->settings || policy >= r->settings->n_policies)
 		return false;
@@ -194,10 +314,12 @@ bool reconcile_policy(const struct reconcile *r, uint32_t policy, struct policy_
 		.limit = pacing_limit(r, p),
 		.managed = p->managed,
 		.starts_last_hour = pacing_starts(r, p),
-		.may_start = r->settings->is_enforcing && r->settings->policies[policy].is_always_open &&
-			     p->in_flight < pacing_limit(r, p) &&
-			     pacing_starts(r, p) < r->settings->policies[policy].max_starts_per_hour,
+		.reason = policy_reason(r, p, policy),
+		.is_gate_open = r->settings->policies[policy].gate.is_set && p->gate.asked_ns != NEVER && p->gate.is_open &&
+				r->now_ns - p->gate.asked_ns <= r->settings->policies[policy].gate.max_age_ns,
+		.next_open_s = pacing_next_open_s(r, p),
 	};
+	ret_view->may_start = ret_view->reason == REASON_NONE;
 	return true;
 }
 

@@ -103,8 +103,7 @@ unsigned int find_device(struct sim *sim, const struct instance *instance, const
 	return i;
 }
 
-/* The device that a parameter names. NULL: refused. */
-static struct device *named_device(struct call *call, const char *param, unsigned int *ret_index)
+struct device *named_device(struct call *call, const char *param, unsigned int *ret_index)
 {
 	const char *serial = request_param(call->request, param);
 	unsigned int i = find_device(call->sim, call->instance, serial);
@@ -113,7 +112,8 @@ static struct device *named_device(struct call *call, const char *param, unsigne
 		refuse(&call->refusal, "InvalidParameter", "%s is no device of the instance.", param);
 		return NULL;
 	}
-	*ret_index = i;
+	if (ret_index != NULL)
+		*ret_index = i;
 	device_settle(&call->instance->devices[i], call->now_ns);
 	return &call->instance->devices[i];
 }
@@ -151,7 +151,8 @@ static void answer_devices(struct call *call)
 		answer_string(answer, "SerialNumber", shown_serial(call->sim, instance, i));
 		answer_string(answer, "SoftwareVersion", device->versions[VERSION_KIND_DEVICE]);
 		answer_string(answer, "DpiSignatureDbVersion", device->versions[VERSION_KIND_DPI]);
-		answer_string(answer, "HaState", instance->n_devices == 2 ? roles[i != master] : "Disable");
+		answer_string(answer, "HaState", device->ha_state[0] != '\0' ? device->ha_state :
+		                                 instance->n_devices == 2     ? roles[i != master] : "Disable");
 		answer_string(answer, "HcState", is_online(call, i) ? "Normal" : "Abnormal");
 		answer_end(answer);
 	}
@@ -181,7 +182,8 @@ static void describe_attribute(struct call *call)
 	answer_string(answer, "ResourceGroupId", instance->resource_group);
 	answer_text(answer, "City", instance->city);
 	answer_string(answer, "VpnStatus", has_vpn ? "up" : "down");
-	answer_string(answer, "TrafficMasterSn", instance->n_devices > 0 ? instance->devices[master].serial : "");
+	answer_string(answer, "TrafficMasterSn", instance->traffic_master[0] != '\0' ? instance->traffic_master :
+	                                         instance->n_devices > 0 ? instance->devices[master].serial : "");
 	if (instance->n_devices > 0)
 		answer_devices(call);
 }
@@ -205,7 +207,7 @@ static void describe_device(struct call *call)
 	answer_time(call, "LastConnectedControllerTime", is_online(call, i) ? call->now_ns : device->started_ns);
 }
 
-static enum version_kind kind_param(const struct call *call)
+enum version_kind kind_param(const struct call *call)
 {
 	const char *text = request_param(call->request, "VersionType");
 	enum version_kind kind = VERSION_KIND_DEVICE;
@@ -220,12 +222,12 @@ static void describe_versions(struct call *call)
 	enum version_kind kind = kind_param(call);
 	const struct fleet *fleet = &call->sim->fleet;
 	struct answer *answer = &call->answer;
-	unsigned int i = 0;
-	struct device *device = named_device(call, "SmartAGSn", &i);
+	const char *model = call->instance->model;
+	struct device *device = named_device(call, "SmartAGSn", NULL);
 
 	if (device == NULL)
 		return;
-	if (device->versions[kind][0] == '\0') {
+	if (device->versions[kind][0] == '\0' || !fleet_offers_any(fleet, kind, model)) {
 		refuse(&call->refusal, "VersionNotExist", "There is no version of this type for the device.");
 		return;
 	}
@@ -233,7 +235,7 @@ static void describe_versions(struct call *call)
 	for (size_t j = 0; j < fleet->n_catalogue; j++) {
 		const struct catalogue_entry *entry = &fleet->catalogue[j];
 
-		if (entry->kind != kind)
+		if (entry->kind != kind || !fleet_offers(fleet, entry, model))
 			continue;
 		answer_begin_item(answer, "SmartAGVersion");
 		answer_string(answer, "VersionCode", entry->code);
@@ -256,49 +258,6 @@ static void describe_ha(struct call *call)
 	answer_string(answer, "DeviceLevelBackupType", is_pair ? "cold_backup" : "no_backup");
 	answer_string(answer, "MainDeviceId", instance->devices[0].serial);
 	answer_string(answer, "BackupDeviceId", is_pair ? instance->devices[1].serial : "");
-}
-
-static void describe_policy(struct call *call)
-{
-	const struct auto_policy *policy = &call->instance->policies[kind_param(call)];
-	struct answer *answer = &call->answer;
-	char duration[16];
-	unsigned int i = 0;
-
-	if (named_device(call, "SerialNumber", &i) == NULL)
-		return;
-	answer_string(answer, "UpgradeType", policy->type);
-	answer_string(answer, "CronExpression", policy->cron);
-	/* The reference shows it both ways, and so do we. */
-	snprintf(duration, sizeof(duration), "%u", policy->duration_min);
-	if (call->instance->ordinal % 2 == 0)
-		answer_string(answer, "Duration", duration);
-	else
-		answer_number(answer, "Duration", policy->duration_min);
-	answer_number(answer, "Jitter", policy->jitter_min);
-	answer_string(answer, "TimeZone", policy->time_zone);
-}
-
-static void modify_policy(struct call *call)
-{
-	const struct request *request = call->request;
-	struct pool *pool = &call->sim->fleet.pool;
-	const char *type = request_param(request, "UpgradeType"), *jitter = request_param(request, "Jitter");
-	struct auto_policy policy = {
-		.type = pool_string(pool, type == NULL ? "scheduled" : type),
-		.cron = pool_string(pool, request_param(request, "CronExpression")),
-		.time_zone = pool_string(pool, request_param(request, "TimeZone")),
-		.duration_min = (unsigned int)strtoul(request_param(request, "Duration"), NULL, 10),
-		.jitter_min = jitter == NULL ? 0 : (unsigned int)strtoul(jitter, NULL, 10),
-	};
-	unsigned int i = 0;
-
-	if (named_device(call, "SerialNumber", &i) == NULL)
-		return;
-	if (policy.type == NULL || policy.cron == NULL || policy.time_zone == NULL)
-		refuse(&call->refusal, "InternalError", "Out of memory.");
-	else
-		call->instance->policies[kind_param(call)] = policy;
 }
 
 static void describe_regions(struct call *call)
@@ -342,8 +301,8 @@ static const struct action actions[] = {
 	 describe_policy},
 	{"ModifyDeviceAutoUpgradePolicy",
 	 {REGION, INSTANCE, {"SerialNumber", true, is_not_empty}, {"VersionType", true, is_version_kind},
-	  {"CronExpression", true, is_not_empty}, {"Duration", true, is_minutes}, {"TimeZone", true, is_not_empty},
-	  {"UpgradeType", false, is_upgrade_type}, {"Jitter", false, is_jitter}},
+	  {"UpgradeType", true, is_upgrade_type}, {"CronExpression", false, is_cron}, {"Duration", false, is_minutes},
+	  {"TimeZone", false, is_time_zone}, {"Jitter", false, is_jitter}},
 	 modify_policy},
 	{"DescribeRegions", {{"RegionId", false, is_not_empty}}, describe_regions},
 	{"UpdateSmartAccessGatewayVersion",

@@ -51,11 +51,13 @@ static void fill_entry(struct call *call)
 	entry->is_v3 = call->claim->is_v3;
 	copy_printable(entry->action, sizeof(entry->action), call->claim->action);
 	copy_printable(entry->nonce, sizeof(entry->nonce), call->claim->nonce);
+	copy_printable(entry->access_key_id, sizeof(entry->access_key_id), call->claim->access_key_id);
 	copy_printable(entry->region, sizeof(entry->region), request_param(request, "RegionId"));
 	copy_printable(entry->instance, sizeof(entry->instance), id);
 	copy_printable(entry->serial, sizeof(entry->serial), serial);
 	copy_printable(entry->version_type, sizeof(entry->version_type), type);
 	copy_printable(entry->version, sizeof(entry->version), request_param(request, "VersionCode"));
+	copy_printable(entry->upgrade_type, sizeof(entry->upgrade_type), request_param(request, "UpgradeType"));
 }
 
 static bool check_line(struct call *call)

@@ -421,12 +421,12 @@ static bool check_date(const char *date, int64_t now_s, struct refusal *refusal)
 	return true;
 }
 
-static bool check_signature(const struct check *check, const struct request *request, const struct claim *claim,
+static bool check_signature(const char *secret, const struct request *request, const struct claim *claim,
                             struct refusal *refusal)
 {
 	char expected[SHA256_HEX_SIZE + 1] = "", body_hash[SHA256_HEX_SIZE + 1] = "";
-	bool ok = claim->is_v3 ? v3_signature(request, claim, check->access_key_secret, expected)
-	                       : v2_signature(request, check->access_key_secret, expected);
+	bool ok = claim->is_v3 ? v3_signature(request, claim, secret, expected)
+	                       : v2_signature(request, secret, expected);
 
 	if (ok && claim->is_v3)
 		ok = sha256_hex(request->body, request->body_size, body_hash) &&
@@ -438,9 +438,9 @@ static bool check_signature(const struct check *check, const struct request *req
 	return false;
 }
 
-static bool check_token(const struct check *check, const struct claim *claim, struct refusal *refusal)
+static bool check_token(const char *expected, const struct claim *claim, struct refusal *refusal)
 {
-	const char *expected = or_empty(check->security_token), *token = or_empty(claim->security_token);
+	const char *token = or_empty(claim->security_token);
 
 	if (strcmp(expected, token) == 0)
 		return true;
@@ -456,10 +456,14 @@ static bool check_token(const struct check *check, const struct claim *claim, st
 bool check_claim(struct check *check, const struct request *request, const struct claim *claim, int64_t now_s,
                  struct refusal *refusal)
 {
-	if (strcmp(claim->access_key_id, check->access_key_id) != 0) {
+	bool is_other = check->other.id[0] != '\0' && strcmp(claim->access_key_id, check->other.id) == 0;
+	const char *secret = is_other ? check->other.secret : check->access_key_secret;
+	const char *token = is_other ? check->other.token : or_empty(check->security_token);
+
+	if (!is_other && (check->is_other_only || strcmp(claim->access_key_id, check->access_key_id) != 0)) {
 		refuse(refusal, "InvalidAccessKeyId.NotFound", "Specified access key is not found.");
 		return false;
 	}
-	return check_date(claim->date, now_s, refusal) && check_signature(check, request, claim, refusal) &&
-	       check_token(check, claim, refusal) && nonce_use(check, claim->nonce, now_s, refusal);
+	return check_date(claim->date, now_s, refusal) && check_signature(secret, request, claim, refusal) &&
+	       check_token(token, claim, refusal) && nonce_use(check, claim->nonce, now_s, refusal);
 }

@@ -22,10 +22,17 @@ struct nonce {
 	int64_t seen_s;
 };
 
+/* A key that the control plane adds; "" id: none. */
+struct other_key {
+	char id[128], secret[128], token[2100];
+};
+
 struct check {
 	const char *access_key_id; /* borrowed */
 	const char *access_key_secret;
 	const char *security_token; /* NULL: none expected */
+	struct other_key other;
+	bool is_other_only; /* the first key is revoked */
 	struct map nonces;
 	struct nonce *ring; /* oldest first from `first` */
 	size_t first, n;

@@ -21,6 +21,7 @@ struct control {
 	struct answer *answer;
 	cJSON *body;
 	char error[256]; /* "": none */
+	bool is_conflict; /* the error is 409: right as a request, and not possible as the fleet is */
 };
 
 /* How often which text came; what does not fit is counted under the last one, "other". */
@@ -130,7 +131,9 @@ static void write_entry(struct answer *answer, const struct journal_entry *entry
 	answer_string(answer, "serial", entry->serial);
 	answer_string(answer, "version_type", entry->version_type);
 	answer_string(answer, "version", entry->version);
+	answer_string(answer, "upgrade_type", entry->upgrade_type);
 	answer_string(answer, "nonce", entry->nonce);
+	answer_string(answer, "access_key_id", entry->access_key_id);
 	answer_string(answer, "code", entry->code);
 	answer_number(answer, "http_status", entry->http_status);
 	answer_bool(answer, "lost", entry->is_lost);
@@ -251,12 +254,155 @@ static void post_instance(struct control *control)
 	}
 }
 
+static const char *text_of(const struct control *control, const char *key)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(control->body, key));
+
+	return text == NULL ? "" : text;
+}
+
+/* A misspelt key must not be passed over. */
+static bool has_only(struct control *control, const char *const *keys)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, control->body) {
+		size_t i;
+
+		for (i = 0; keys[i] != NULL && strcmp(keys[i], item->string) != 0; i++)
+			;
+		if (keys[i] != NULL && cJSON_IsString(item))
+			continue;
+		snprintf(control->error, sizeof(control->error), "there is no text \"%.64s\" here", item->string);
+		return false;
+	}
+	return true;
+}
+
+/* What the cloud's own upgrader does when its time has come. */
+static void post_auto_upgrade(struct control *control)
+{
+	static const char *const keys[] = {"id", "serial", "version", "version_type", NULL};
+	struct fleet *fleet = &control->sim->fleet;
+	struct instance *instance = fleet_find(fleet, text_of(control, "id"));
+	const char *type = text_of(control, "version_type"), *why;
+	enum version_kind kind = VERSION_KIND_DEVICE;
+	unsigned int i;
+
+	if (!has_only(control, keys))
+		return;
+	if (type[0] != '\0' && !version_kind_parse(type, &kind)) {
+		snprintf(control->error, sizeof(control->error), "\"version_type\" is Device or Dpi");
+		return;
+	}
+	i = instance == NULL ? 0 : find_device(control->sim, instance, text_of(control, "serial"));
+	if (instance == NULL || i == instance->n_devices) {
+		snprintf(control->error, sizeof(control->error), "there is no such \"id\" with this \"serial\"");
+		return;
+	}
+	why = auto_upgrade(fleet, instance, i, kind, text_of(control, "version"), control->now_ns);
+	if (why != NULL) {
+		snprintf(control->error, sizeof(control->error), "%s", why);
+		control->is_conflict = true;
+		return;
+	}
+	answer_done(control);
+}
+
+static struct instance *find_serial(struct fleet *fleet, const char *serial, unsigned int *ret_device)
+{
+	for (size_t i = 0; i < fleet->n_regions && serial[0] != '\0'; i++) {
+		for (size_t j = 0; j < fleet->regions[i].n; j++) {
+			struct instance *instance = fleet->regions[i].instances[j];
+
+			for (*ret_device = 0; *ret_device < instance->n_devices; (*ret_device)++)
+				if (strcmp(instance->devices[*ret_device].serial, serial) == 0)
+					return instance;
+		}
+	}
+	return NULL;
+}
+
+/* The instance that a device moves to: one that is there, or a new one that is like the old one. */
+static struct instance *move_target(struct fleet *fleet, const struct instance *from, const char *id)
+{
+	struct instance *to = fleet_find(fleet, id);
+
+	if (to != NULL || id[0] == '\0' || strlen(id) >= FLEET_LIMIT_TEXT)
+		return to;
+	to = fleet_make(fleet, from->region, id);
+	if (to == NULL)
+		return NULL;
+	to->model = from->model;
+	to->status = from->status;
+	to->resource_group = from->resource_group;
+	to->ccn = from->ccn;
+	to->city = from->city;
+	to->n_devices = 0;
+	return to;
+}
+
+/* No read ever sees the device twice, or not at all: requests are served one after the other. */
+static void post_move(struct control *control)
+{
+	static const char *const keys[] = {"serial", "to", NULL};
+	struct fleet *fleet = &control->sim->fleet;
+	struct instance *from, *to;
+	unsigned int i = 0;
+
+	if (!has_only(control, keys))
+		return;
+	from = find_serial(fleet, text_of(control, "serial"), &i);
+	to = from == NULL ? NULL : move_target(fleet, from, text_of(control, "to"));
+	if (to == NULL) {
+		snprintf(control->error, sizeof(control->error), "there is no such \"serial\", or no room for \"to\"");
+		return;
+	}
+	if (to == from || to->n_devices == 2) {
+		snprintf(control->error, sizeof(control->error), "%.64s has two devices, or this one, already", to->id);
+		control->is_conflict = true;
+		return;
+	}
+	fleet_move(from, i, to);
+	answer_done(control);
+}
+
 static void post_catalogue(struct control *control)
 {
 	if (fleetfile_version(&control->sim->fleet, control->body, control->error) == 0) {
 		control->error[0] = '\0';
 		answer_done(control);
 	}
+}
+
+/* False when it is given and cannot be used. */
+static bool copy_text(const cJSON *body, const char *name, char *dest, size_t size, bool is_required)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(body, name);
+
+	dest[0] = '\0';
+	if (item == NULL)
+		return !is_required;
+	if (!cJSON_IsString(item) || item->valuestring[0] == '\0' || strlen(item->valuestring) >= size)
+		return false;
+	memcpy(dest, item->valuestring, strlen(item->valuestring) + 1);
+	return true;
+}
+
+/* A second key beside the one of the flags, or in its place: a rotation, with or without a time when both hold. */
+static void post_key(struct control *control)
+{
+	static struct other_key key;
+
+	if (!copy_text(control->body, "id", key.id, sizeof(key.id), true) ||
+	    !copy_text(control->body, "secret", key.secret, sizeof(key.secret), true) ||
+	    !copy_text(control->body, "token", key.token, sizeof(key.token), false)) {
+		snprintf(control->error, sizeof(control->error), "a key has id, secret and perhaps token, all texts");
+		return;
+	}
+	control->sim->check.other = key;
+	control->sim->check.is_other_only = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(control->body, "only"));
+	answer_done(control);
 }
 
 static const struct {
@@ -270,6 +416,9 @@ static const struct {
 	{"POST", "/_sim/faults", post_faults},
 	{"POST", "/_sim/instance", post_instance},
 	{"POST", "/_sim/catalogue", post_catalogue},
+	{"POST", "/_sim/auto_upgrade", post_auto_upgrade},
+	{"POST", "/_sim/move", post_move},
+	{"POST", "/_sim/key", post_key},
 };
 
 static void control_route(struct control *control, size_t route)
@@ -305,7 +454,7 @@ void control_serve(struct sim *sim, const struct request *request, int64_t now_n
 	if (control.error[0] == '\0')
 		return;
 	if (ret_reply->http_status == 200)
-		ret_reply->http_status = 400;
+		ret_reply->http_status = control.is_conflict ? 409 : 400;
 	answer_begin(&ret_reply->answer, "Error");
 	answer_string(&ret_reply->answer, "error", control.error);
 	answer_end(&ret_reply->answer);

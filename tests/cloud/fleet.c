@@ -86,6 +86,13 @@ static bool region_reserve(struct region *region)
 	return true;
 }
 
+void device_reset(struct device *device, int64_t started_ns)
+{
+	*device = (struct device){.serial = "", .ha_state = "", .versions = {"", ""}, .started_ns = started_ns};
+	for (unsigned int i = 0; i < VERSION_KIND_N; i++)
+		device->policies[i] = (struct auto_policy){"manual", "", "Asia/Shanghai", 0, 0};
+}
+
 struct instance *fleet_make(struct fleet *fleet, const char *region_id, const char *id)
 {
 	struct region *region = fleet_region(fleet, region_id);
@@ -108,14 +115,13 @@ struct instance *fleet_make(struct fleet *fleet, const char *region_id, const ch
 		.resource_group = "rg-default",
 		.ccn = "ccn-default",
 		.city = "",
+		.traffic_master = "",
 		.twin_serial = fleet->last_serial,
 		.n_devices = 1,
 		.ordinal = fleet->n_made++,
 	};
 	for (unsigned int i = 0; i < 2; i++)
-		instance->devices[i] = (struct device){.serial = "", .versions = {"", ""}, .started_ns = fleet->born_ns};
-	for (unsigned int i = 0; i < VERSION_KIND_N; i++)
-		instance->policies[i] = (struct auto_policy){"manual", "", "Asia/Shanghai", 0, 0};
+		device_reset(&instance->devices[i], fleet->born_ns);
 	region->instances[region->n++] = instance;
 	return instance;
 }
@@ -136,36 +142,70 @@ void fleet_remove(struct fleet *fleet, struct instance *instance)
 	free(instance);
 }
 
-/* The index of the entry; n_catalogue when there is none. */
-static size_t fleet_version(const struct fleet *fleet, enum version_kind kind, const char *code)
+void fleet_move(struct instance *from, unsigned int device, struct instance *to)
+{
+	struct device moved = from->devices[device];
+
+	from->n_devices--;
+	if (device == 0)
+		from->devices[0] = from->devices[1];
+	device_reset(&from->devices[1], 0);
+	if (from->n_devices == 0)
+		device_reset(&from->devices[0], 0);
+	to->devices[to->n_devices++] = moved;
+}
+
+/* The index of the entry for exactly this model; n_catalogue when there is none. */
+static size_t fleet_version(const struct fleet *fleet, enum version_kind kind, const char *code, const char *model)
 {
 	size_t i;
 
 	for (i = 0; i < fleet->n_catalogue; i++)
-		if (fleet->catalogue[i].kind == kind && strcmp(fleet->catalogue[i].code, code) == 0)
+		if (fleet->catalogue[i].kind == kind && strcmp(fleet->catalogue[i].code, code) == 0 &&
+		    strcmp(fleet->catalogue[i].model, model) == 0)
 			break;
 	return i;
 }
 
-int fleet_add_version(struct fleet *fleet, enum version_kind kind, const char *code, const char *channel,
-                      int64_t created_ms)
+int fleet_add_version(struct fleet *fleet, const struct catalogue_entry *entry)
 {
-	size_t i = fleet_version(fleet, kind, code);
+	size_t i = fleet_version(fleet, entry->kind, entry->code, entry->model);
+	struct catalogue_entry kept = {
+		.kind = entry->kind,
+		.code = pool_string(&fleet->pool, entry->code),
+		.channel = pool_string(&fleet->pool, entry->channel),
+		.model = pool_string(&fleet->pool, entry->model),
+		.created_ms = entry->created_ms,
+	};
 
-	code = pool_string(&fleet->pool, code);
-	channel = pool_string(&fleet->pool, channel);
-	if (code == NULL || channel == NULL)
+	if (kept.code == NULL || kept.channel == NULL || kept.model == NULL)
 		return -ENOMEM;
 	if (i == FLEET_LIMIT_CATALOGUE)
 		return -E2BIG;
 	fleet->n_catalogue += i == fleet->n_catalogue;
-	fleet->catalogue[i] = (struct catalogue_entry){kind, code, channel, created_ms};
+	fleet->catalogue[i] = kept;
 	return 0;
 }
 
-bool fleet_has_version(const struct fleet *fleet, enum version_kind kind, const char *code)
+bool fleet_offers(const struct fleet *fleet, const struct catalogue_entry *entry, const char *model)
 {
-	return fleet_version(fleet, kind, code) < fleet->n_catalogue;
+	if (entry->model[0] != '\0')
+		return strcmp(entry->model, model) == 0;
+	return fleet_version(fleet, entry->kind, entry->code, model) == fleet->n_catalogue;
+}
+
+bool fleet_offers_any(const struct fleet *fleet, enum version_kind kind, const char *model)
+{
+	for (size_t i = 0; i < fleet->n_catalogue; i++)
+		if (fleet->catalogue[i].kind == kind && fleet_offers(fleet, &fleet->catalogue[i], model))
+			return true;
+	return false;
+}
+
+bool fleet_has_version(const struct fleet *fleet, enum version_kind kind, const char *code, const char *model)
+{
+	return fleet_version(fleet, kind, code, model) < fleet->n_catalogue ||
+	       fleet_version(fleet, kind, code, "") < fleet->n_catalogue;
 }
 
 bool version_kind_parse(const char *name, enum version_kind *ret_kind)

@@ -39,33 +39,36 @@ struct upgrade {
 	enum outcome outcome;
 };
 
-struct device {
-	const char *serial; /* "": has none */
-	const char *versions[VERSION_KIND_N]; /* "": reports none */
-	struct upgrade upgrades[VERSION_KIND_N];
-	int64_t started_ns; /* last start, relative to the fleet's birth */
-};
-
-/* What the cloud's own upgrader would do; the simulator keeps it and never acts on it. */
+/* What the cloud's own upgrader would do; it acts when the control plane says so. */
 struct auto_policy {
 	const char *type, *cron, *time_zone;
 	unsigned int duration_min;
 	unsigned int jitter_min;
 };
 
+struct device {
+	const char *serial; /* "": has none */
+	const char *ha_state; /* what the cloud calls its role; "": what its place and state give */
+	const char *versions[VERSION_KIND_N]; /* "": reports none */
+	struct upgrade upgrades[VERSION_KIND_N];
+	struct auto_policy policies[VERSION_KIND_N];
+	int64_t started_ns; /* last start, relative to the fleet's birth */
+};
+
 struct instance {
 	const char *id, *region, *name, *model, *status, *resource_group, *ccn, *city;
+	const char *traffic_master; /* serial number; "": what the devices' state gives */
 	const char *twin_serial; /* serial of the instance made before this one, for duplicate_serial; or "" */
 	struct device devices[2]; /* main, backup */
 	unsigned int n_devices;
 	unsigned int ordinal; /* in the order of making, from 0 */
 	bool is_forbidden, is_not_permitted, is_degraded;
-	struct auto_policy policies[VERSION_KIND_N];
 };
 
 struct catalogue_entry {
 	enum version_kind kind;
 	const char *code, *channel; /* "release" or "beta" */
+	const char *model; /* that can run it; "": all of which no entry of the same code speaks by name */
 	int64_t created_ms;
 };
 
@@ -100,12 +103,18 @@ struct instance *fleet_find(const struct fleet *fleet, const char *id);
 /* A new Active instance with one device, no serial number and no version. NULL: no memory, or the limit. */
 struct instance *fleet_make(struct fleet *fleet, const char *region, const char *id);
 void fleet_remove(struct fleet *fleet, struct instance *instance);
+/* A device without anything, in whatever state it was. */
+void device_reset(struct device *device, int64_t started_ns);
+/* Takes a device out of one instance, with all that is under way on it, and into another that has one or none. */
+void fleet_move(struct instance *from, unsigned int device, struct instance *to);
 size_t fleet_size(const struct fleet *fleet);
 
-/* The catalogue holds each code once per kind; adding it again changes channel and date. */
-__attribute__((warn_unused_result)) int fleet_add_version(struct fleet *fleet, enum version_kind kind, const char *code,
-                                                  const char *channel, int64_t created_ms);
-bool fleet_has_version(const struct fleet *fleet, enum version_kind kind, const char *code);
+/* The catalogue holds each code once per kind and model; adding it again changes channel and date. */
+__attribute__((warn_unused_result)) int fleet_add_version(struct fleet *fleet, const struct catalogue_entry *entry);
+/* Is this the entry that a device of that model sees of its code? */
+bool fleet_offers(const struct fleet *fleet, const struct catalogue_entry *entry, const char *model);
+bool fleet_offers_any(const struct fleet *fleet, enum version_kind kind, const char *model);
+bool fleet_has_version(const struct fleet *fleet, enum version_kind kind, const char *code, const char *model);
 bool version_kind_parse(const char *name, enum version_kind *ret_kind);
 /* Dotted numbers, missing parts are 0, other text by strcmp(). */
 int version_order(const char *a, const char *b);

@@ -26,6 +26,7 @@ static const struct {
 	{"resource_group", offsetof(struct instance, resource_group)},
 	{"ccn", offsetof(struct instance, ccn)},
 	{"city", offsetof(struct instance, city)},
+	{"traffic_master", offsetof(struct instance, traffic_master)},
 };
 
 static const struct {
@@ -44,6 +45,13 @@ static const struct {
 } shorts[] = {
 	{"serial", 0, "serial"},        {"version", 0, "version"},        {"dpi", 0, "dpi"},
 	{"backup_serial", 1, "serial"}, {"backup_version", 1, "version"}, {"backup_dpi", 1, "dpi"},
+	{"ha_state", 0, "ha_state"},    {"backup_ha_state", 1, "ha_state"},
+};
+
+/* Policies of the cloud's own upgrader: of a device, or of an instance for all its devices. */
+static const char *const policy_keys[VERSION_KIND_N] = {
+	[VERSION_KIND_DEVICE] = "auto_upgrade",
+	[VERSION_KIND_DPI] = "dpi_auto_upgrade",
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -71,50 +79,12 @@ static int read_text(struct fleet *fleet, const cJSON *value, const char **ret_t
 	return 0;
 }
 
-static int read_device_field(struct fleet *fleet, struct device *device, const char *field, const cJSON *value,
-                             char *error)
+static int read_policy(struct fleet *fleet, struct auto_policy *policy, const cJSON *object, char *error)
 {
-	enum version_kind kind = strcmp(field, "dpi") == 0 ? VERSION_KIND_DPI : VERSION_KIND_DEVICE;
-
-	if (strcmp(field, "serial") == 0)
-		return read_text(fleet, value, &device->serial, error);
-	if (strcmp(field, "dpi") != 0 && strcmp(field, "version") != 0)
-		return fail(error, "a device has no \"%.64s\"", field);
-	device->upgrades[kind].to = NULL; /* what was under way is overruled */
-	return read_text(fleet, value, &device->versions[kind], error);
-}
-
-static int read_devices(struct fleet *fleet, struct instance *draft, const cJSON *list, char *error)
-{
-	const cJSON *item, *field;
-	unsigned int n = 0;
-
-	if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) > 2)
-		return fail(error, "\"devices\" must be a list of at most two");
-	cJSON_ArrayForEach(item, list) {
-		struct device *device = &draft->devices[n++];
-
-		*device = (struct device){.serial = "", .versions = {"", ""}, .started_ns = fleet->born_ns};
-		if (!cJSON_IsObject(item))
-			return fail(error, "a device must be an object");
-		cJSON_ArrayForEach(field, item) {
-			int r = read_device_field(fleet, device, field->string, field, error);
-
-			if (r < 0)
-				return r;
-		}
-	}
-	draft->n_devices = n;
-	return 0;
-}
-
-static int read_auto_upgrade(struct fleet *fleet, struct instance *draft, const cJSON *object, char *error)
-{
-	struct auto_policy *policy = &draft->policies[VERSION_KIND_DEVICE];
 	const cJSON *field;
 
 	if (!cJSON_IsObject(object))
-		return fail(error, "\"auto_upgrade\" must be an object");
+		return fail(error, "\"%s\" must be an object", object->string);
 	cJSON_ArrayForEach(field, object) {
 		double number = cJSON_IsNumber(field) && field->valuedouble >= 0 && field->valuedouble < 1e6
 		                        ? field->valuedouble : -1;
@@ -131,10 +101,52 @@ static int read_auto_upgrade(struct fleet *fleet, struct instance *draft, const 
 		else if (strcmp(field->string, "jitter") == 0 && number >= 0)
 			policy->jitter_min = (unsigned int)number;
 		else
-			return fail(error, "\"auto_upgrade\" has no such \"%.64s\"", field->string);
+			return fail(error, "\"%s\" has no such \"%.64s\"", object->string, field->string);
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+static int read_device_field(struct fleet *fleet, struct device *device, const char *field, const cJSON *value,
+                             char *error)
+{
+	enum version_kind kind = strcmp(field, "dpi") == 0 ? VERSION_KIND_DPI : VERSION_KIND_DEVICE;
+
+	if (strcmp(field, "serial") == 0)
+		return read_text(fleet, value, &device->serial, error);
+	if (strcmp(field, "ha_state") == 0)
+		return read_text(fleet, value, &device->ha_state, error);
+	for (size_t i = 0; i < VERSION_KIND_N; i++)
+		if (strcmp(field, policy_keys[i]) == 0)
+			return read_policy(fleet, &device->policies[i], value, error);
+	if (strcmp(field, "dpi") != 0 && strcmp(field, "version") != 0)
+		return fail(error, "a device has no \"%.64s\"", field);
+	device->upgrades[kind].to = NULL; /* what was under way is overruled */
+	return read_text(fleet, value, &device->versions[kind], error);
+}
+
+static int read_devices(struct fleet *fleet, struct instance *draft, const cJSON *list, char *error)
+{
+	const cJSON *item, *field;
+	unsigned int n = 0;
+
+	if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) > 2)
+		return fail(error, "\"devices\" must be a list of at most two");
+	cJSON_ArrayForEach(item, list) {
+		struct device *device = &draft->devices[n++];
+
+		device_reset(device, fleet->born_ns);
+		if (!cJSON_IsObject(item))
+			return fail(error, "a device must be an object");
+		cJSON_ArrayForEach(field, item) {
+			int r = read_device_field(fleet, device, field->string, field, error);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	draft->n_devices = n;
 	return 0;
 }
 
@@ -160,14 +172,28 @@ static int read_field(struct fleet *fleet, struct instance *draft, const cJSON *
 	}
 	if (strcmp(field->string, "devices") == 0)
 		return read_devices(fleet, draft, field, error);
-	if (strcmp(field->string, "auto_upgrade") == 0)
-		return read_auto_upgrade(fleet, draft, field, error);
 	return fail(error, "an instance has no \"%.64s\"", field->string);
+}
+
+/* Policies for all devices of the instance: after the devices, wherever they stand. */
+static int read_policies(struct fleet *fleet, struct instance *draft, const cJSON *object, char *error)
+{
+	for (size_t i = 0; i < VERSION_KIND_N; i++) {
+		const cJSON *field = cJSON_GetObjectItemCaseSensitive(object, policy_keys[i]);
+
+		for (unsigned int j = 0; field != NULL && j < COUNT_OF(draft->devices); j++) {
+			int r = read_policy(fleet, &draft->devices[j].policies[i], field, error);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
 }
 
 static int read_fields(struct fleet *fleet, struct instance *draft, const cJSON *object, char *error)
 {
-	static const char *const handled[] = {"id", "region", "remove"};
+	static const char *const handled[] = {"id", "region", "remove", "auto_upgrade", "dpi_auto_upgrade"};
 	const cJSON *field;
 
 	cJSON_ArrayForEach(field, object) {
@@ -180,7 +206,7 @@ static int read_fields(struct fleet *fleet, struct instance *draft, const cJSON 
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return read_policies(fleet, draft, object, error);
 }
 
 /* The region of a new instance: the one given, or the first. */
@@ -233,13 +259,21 @@ int fleetfile_version(struct fleet *fleet, const cJSON *object, char ret_error[s
 	const char *code = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "code"));
 	const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "type"));
 	const char *channel = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "channel"));
+	const char *model = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "model"));
 	const cJSON *created = cJSON_GetObjectItemCaseSensitive(object, "created_ms");
-	enum version_kind kind = VERSION_KIND_DEVICE;
+	struct catalogue_entry entry = {
+		.kind = VERSION_KIND_DEVICE,
+		.code = code,
+		.channel = channel == NULL ? "release" : channel,
+		.model = model == NULL ? "" : model,
+		.created_ms = cJSON_IsNumber(created) ? (int64_t)created->valuedouble : fleet->born_wall_s * 1000,
+	};
 
-	if (code == NULL || strlen(code) >= FLEET_LIMIT_TEXT || (type != NULL && !version_kind_parse(type, &kind)))
+	if (code == NULL || strlen(code) >= FLEET_LIMIT_TEXT || (type != NULL && !version_kind_parse(type, &entry.kind)))
 		return fail(ret_error, "a version needs a \"code\", and its \"type\" is Device or Dpi");
-	if (fleet_add_version(fleet, kind, code, channel == NULL ? "release" : channel,
-	                      cJSON_IsNumber(created) ? (int64_t)created->valuedouble : fleet->born_wall_s * 1000) < 0)
+	if (strlen(entry.model) >= FLEET_LIMIT_TEXT || (strcmp(entry.channel, "release") != 0 && strcmp(entry.channel, "beta") != 0))
+		return fail(ret_error, "the \"channel\" of %.64s is release or beta, and its \"model\" is short", code);
+	if (fleet_add_version(fleet, &entry) < 0)
 		return fail(ret_error, "no room for the version %.64s", code);
 	return 0;
 }
@@ -297,10 +331,34 @@ int fleetfile_read(struct fleet *fleet, const char *path, char ret_error[static 
 	return r;
 }
 
+static void write_policy(struct answer *answer, const char *key, const struct auto_policy *policy)
+{
+	if (strcmp(policy->type, "manual") == 0 && policy->cron[0] == '\0')
+		return;
+	answer_begin_object(answer, key);
+	answer_string(answer, "type", policy->type);
+	answer_string(answer, "cron", policy->cron);
+	answer_number(answer, "duration", policy->duration_min);
+	answer_number(answer, "jitter", policy->jitter_min);
+	answer_string(answer, "time_zone", policy->time_zone);
+	answer_end(answer);
+}
+
+static void write_device(struct answer *answer, const struct device *device)
+{
+	answer_begin_object(answer, NULL);
+	answer_string(answer, "serial", device->serial);
+	answer_string(answer, "version", device->versions[VERSION_KIND_DEVICE]);
+	answer_string(answer, "dpi", device->versions[VERSION_KIND_DPI]);
+	if (device->ha_state[0] != '\0')
+		answer_string(answer, "ha_state", device->ha_state);
+	for (size_t i = 0; i < VERSION_KIND_N; i++)
+		write_policy(answer, policy_keys[i], &device->policies[i]);
+	answer_end(answer);
+}
+
 static void write_instance(struct answer *answer, const struct instance *instance)
 {
-	const struct auto_policy *policy = &instance->policies[VERSION_KIND_DEVICE];
-
 	answer_begin_object(answer, NULL);
 	answer_string(answer, "id", instance->id);
 	answer_string(answer, "region", instance->region);
@@ -310,23 +368,9 @@ static void write_instance(struct answer *answer, const struct instance *instanc
 		if (*(const bool *)((const char *)instance + flags[i].offset))
 			answer_bool(answer, flags[i].key, true);
 	answer_begin_array(answer, "devices");
-	for (unsigned int i = 0; i < instance->n_devices; i++) {
-		answer_begin_object(answer, NULL);
-		answer_string(answer, "serial", instance->devices[i].serial);
-		answer_string(answer, "version", instance->devices[i].versions[VERSION_KIND_DEVICE]);
-		answer_string(answer, "dpi", instance->devices[i].versions[VERSION_KIND_DPI]);
-		answer_end(answer);
-	}
+	for (unsigned int i = 0; i < instance->n_devices; i++)
+		write_device(answer, &instance->devices[i]);
 	answer_end(answer);
-	if (strcmp(policy->type, "manual") != 0) {
-		answer_begin_object(answer, "auto_upgrade");
-		answer_string(answer, "type", policy->type);
-		answer_string(answer, "cron", policy->cron);
-		answer_number(answer, "duration", policy->duration_min);
-		answer_number(answer, "jitter", policy->jitter_min);
-		answer_string(answer, "time_zone", policy->time_zone);
-		answer_end(answer);
-	}
 	answer_end(answer);
 }
 
@@ -339,6 +383,8 @@ void fleetfile_write(struct fleet *fleet, struct answer *answer)
 		answer_string(answer, "type", version_kind_names[fleet->catalogue[i].kind]);
 		answer_string(answer, "code", fleet->catalogue[i].code);
 		answer_string(answer, "channel", fleet->catalogue[i].channel);
+		if (fleet->catalogue[i].model[0] != '\0')
+			answer_string(answer, "model", fleet->catalogue[i].model);
 		answer_number(answer, "created_ms", fleet->catalogue[i].created_ms);
 		answer_end(answer);
 	}

@@ -59,8 +59,10 @@ static const char *const groups[] = {"rg-retail-east", "rg-retail-west", "rg-dep
 int fleet_generate_catalogue(struct fleet *fleet)
 {
 	for (size_t i = 0; i < COUNT_OF(versions); i++) {
-		int r = fleet_add_version(fleet, versions[i].kind, versions[i].code, versions[i].channel,
-		                          versions[i].created_ms);
+		const struct catalogue_entry entry = {.kind = versions[i].kind, .code = versions[i].code,
+		                                      .channel = versions[i].channel, .model = "",
+		                                      .created_ms = versions[i].created_ms};
+		int r = fleet_add_version(fleet, &entry);
 
 		if (r < 0)
 			return r;
@@ -104,8 +106,8 @@ static void generate_kind(struct instance *instance, const struct kind *kind)
 		instance->status = kind->status;
 	instance->ccn = kind->is_unbound ? "" : "ccn-retail";
 	instance->is_degraded = kind->is_degraded;
-	if (kind->is_scheduled)
-		instance->policies[VERSION_KIND_DEVICE] =
+	for (unsigned int i = 0; i < COUNT_OF(instance->devices) && kind->is_scheduled; i++)
+		instance->devices[i].policies[VERSION_KIND_DEVICE] =
 			(struct auto_policy){"scheduled", "0 0 4 ? * 1", "Asia/Shanghai", 60, 10};
 }
 

@@ -19,13 +19,14 @@ struct journal_entry {
 	int64_t monotonic_ms;
 	uint64_t connection;
 	unsigned int use; /* of the connection, from 1 */
-	char action[64], region[32], instance[72], serial[72], version_type[8], version[72], nonce[72];
+	char action[64], region[32], instance[72], serial[72], version_type[8], version[72], nonce[72], access_key_id[72];
+	char upgrade_type[16]; /* that a policy was to be set to */
 	char code[56]; /* "OK", or the error code */
 	char http_version[12];
 	char method[8];
 	bool is_v3;
 	bool is_lost; /* no reply was sent */
-	bool is_applied; /* an upgrade took effect */
+	bool is_applied; /* an upgrade or a policy took effect */
 	bool was_upgrading; /* an upgrade for an instance that was in the middle of one */
 	int http_status;
 };

@@ -87,6 +87,19 @@ const struct action *action_find(const char *name);
 /* Checks the parameters, finds region and instance, then does it. The refusal says what went wrong. */
 void action_run(const struct action *action, struct call *call);
 
+/* The device that a parameter of the call names; its index where ret_index is not NULL. NULL: refused. */
+struct device *named_device(struct call *call, const char *param, unsigned int *ret_index);
+enum version_kind kind_param(const struct call *call);
+
+/* policy.c: the cloud's own upgrader */
+bool is_cron(const char *text); /* six fields, as Quartz has them */
+bool is_time_zone(const char *text);
+void describe_policy(struct call *call);
+void modify_policy(struct call *call);
+/* Starts what the upgrader would do on its own. NULL, or why it would not. */
+const char *auto_upgrade(struct fleet *fleet, struct instance *instance, unsigned int device, enum version_kind kind,
+                         const char *version, int64_t now_ns);
+
 /* list.c, upgrade.c: the two actions that are more than a view of one instance */
 void list_instances(struct call *call);
 void upgrade_device(struct call *call);

@@ -308,6 +308,23 @@ class Signatures(Shared):
             sim.token = "other"
             self.assertEqual(sim.call(LIST)[1]["Code"], "InvalidSecurityToken.MismatchWithAccessKey")
 
+    def test_keys_rotate(self):
+        with Simulator() as sim:
+            key = {"id": "STS.b", "secret": "secret of b", "token": "token of b"}
+            self.assertEqual(sim.call(LIST, key_id="STS.b", secret="secret of b")[1]["Code"], "InvalidAccessKeyId.NotFound")
+            sim.control("POST", "key", key)
+            self.assertEqual(sim.call(LIST)[0], 200)
+            self.assertEqual(sim.call(LIST, key_id="STS.b", secret="secret of b")[1]["Code"], "MissingSecurityToken")
+            sim.token = "token of b"
+            self.assertEqual(sim.call(LIST, key_id="STS.b", secret="secret of b")[0], 200)
+            self.assertEqual(sim.call(LIST, key_id="STS.b")[1]["Code"], "SignatureDoesNotMatch")
+            self.assertEqual(sim.requests()[-2]["access_key_id"], "STS.b")
+            sim.control("POST", "key", {**key, "only": True})
+            sim.token = None
+            self.assertEqual(sim.call(LIST)[1]["Code"], "InvalidAccessKeyId.NotFound")
+            for bad in ({}, {"id": "a"}, {"id": "", "secret": "b"}, {"id": "a", "secret": 1}, {"id": "a" * 200, "secret": "b"}):
+                sim.control("POST", "key", bad, expected=400)
+
     def test_wrong_clock(self):
         self.sim.faults(wrong_clock="1:20m")
         status, body, response = self.sim.raw(LIST)
@@ -513,17 +530,6 @@ class Reads(Shared):
         self.sim.control("POST", "catalogue", {"code": "3.6.0", "created_ms": newest["CreateTime"] + 1})
         versions = self.sim.call("DescribeSmartAccessGatewayVersions", params)[1]["SmartAGVersions"]["SmartAGVersion"]
         self.assertIn("3.6.0", [one["VersionCode"] for one in versions])
-
-    def test_auto_upgrade_policy(self):
-        identity = self.make(serial="sag-policy")
-        params = {"SmartAGId": identity, "SerialNumber": "sag-policy", "VersionType": "Device"}
-        self.assertEqual(self.sim.call("DescribeDeviceAutoUpgradePolicy", params)[1]["UpgradeType"], "manual")
-        new = {"CronExpression": "0 0 4 ? * 1", "Duration": "60", "TimeZone": "Asia/Tokyo"}
-        self.assertEqual(self.sim.call("ModifyDeviceAutoUpgradePolicy", {**params, **new, "Duration": "29"})[0], 400)
-        self.assertEqual(self.sim.call("ModifyDeviceAutoUpgradePolicy", {**params, **new})[0], 200)
-        answer = self.sim.call("DescribeDeviceAutoUpgradePolicy", params)[1]
-        self.assertEqual((answer["UpgradeType"], answer["CronExpression"], str(answer["Duration"]),
-                          answer["TimeZone"]), ("scheduled", "0 0 4 ? * 1", "60", "Asia/Tokyo"))
 
 
 class Upgrades(Shared):

@@ -66,7 +66,7 @@ static bool check_version(struct call *call, const struct device *device, enum v
 {
 	const char *running = device->versions[kind];
 
-	if (fleet_has_version(&call->sim->fleet, kind, version) && running[0] != '\0' &&
+	if (fleet_has_version(&call->sim->fleet, kind, version, call->instance->model) && running[0] != '\0' &&
 	    version_order(version, running) > 0)
 		return true;
 	refuse(&call->refusal, "VersionTooOld", "The version is outdated. Choose a newer one.");

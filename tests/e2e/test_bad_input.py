@@ -304,12 +304,18 @@ def test_configurations_that_are_refused(build):
     good = config("http://127.0.0.1:8080/")
     cases = (
         (good.replace('mode = "enforce"', 'mode = "enforced"'), "mode"),
-        (good.replace("http://127.0.0.1:8080/", "https://smartag.example.com/"), "enforce"),
+        (good.replace("http://127.0.0.1:8080/", "http://smartag.example.com/"), "in the clear"),
         (good.replace('policy = "fast"', 'policy = "slow"'), "slow"),
         (good + "colour = 1;", "colour"),
         ('@include "/tmp"\n' + good, "@include"),
         (good.replace("max_in_flight = 100", "max_in_flight = 3000000000"), "3000000000"),
         (good.rstrip()[:-2], "expected"),
+        (good.replace('[ "always" ]', '[ "night" ]'), "names no window"),
+        (good + 'windows = ( { name = "w"; time_zone = "UTC"; days = []; start = "01:00"; length = "1h"; } );', "never opens"),
+        (good + 'windows = ( { name = "w"; time_zone = "Mars/Olympus"; days = [ "Mon" ]; start = "01:00"; length = "1h"; } );', "Mars/Olympus"),
+        (good + 'freezes = ( { name = "f"; time_zone = "UTC"; from = "2099-01-02"; to = "2099-01-01"; } );', "ends before it begins"),
+        (good.replace('[ "always" ];', '[ "always" ]; waves = ( { name = "w"; percent = "101%"; } );'), "101%"),
+        (good.replace('[ "always" ];', '[ "always" ]; gate: { prometheus = "http://me:secret@p"; query = "up"; open_when = "empty"; };'), "user or password"),
     )
     with world(build) as (work, _):
         path = os.path.join(work, "sagpin.cfg")

@@ -1,10 +1,12 @@
 """The command line as people and service managers use it: words, exit codes, listen addresses, and the end by a signal."""
+import datetime
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import zoneinfo
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 from harness import Daemon, Simulator, config, get, run, wait_for, world  # noqa: E402
@@ -79,7 +81,10 @@ def test_check_config(build):
         with open(path, "w", encoding="utf-8") as f:
             f.write(good)
         done = sagpin(build, "check-config", path)
-        assert done.returncode == 0 and done.stdout == path + ": good (mode enforce, 1 account, 1 region, 1 policy, 1 pin)\n", done
+        lines = done.stdout.splitlines()
+        assert done.returncode == 0 and lines[:2] == [path + ": good (mode enforce, 1 account, 1 region, 1 policy, 1 pin)",
+                                                      'policy "fast": always open'], done
+        assert len(lines) == 3 and re.match(r"  at most about \d+ starts fit into the next 32 days, which are open for 32d$", lines[2]), done
         assert not done.stderr, done
         assert sagpin(build, "check-config", "--", path).returncode == 0
         with open(path, "w", encoding="utf-8") as f:
@@ -87,6 +92,47 @@ def test_check_config(build):
         done = sagpin(build, "check-config", path)
         assert done.returncode == 1 and not done.stdout and "2 errors" in done.stderr, done
         assert len(re.findall(r"^error: .*sagpin\.cfg:\d+: ", done.stderr, re.M)) == 2 and "parsecs" in done.stderr and "slow" in done.stderr, done
+
+
+def times(text):
+    """A configuration whose one policy has the windows and freezes of `text`."""
+    return config(NOWHERE).replace("policies = (", text + "\npolicies = (").replace('windows = [ "always" ];', 'windows = [ "w" ]; freezes = [ "f" ];')
+
+
+def test_check_config_tells_openings(build):
+    """As Python's zoneinfo has it, on the real clock: an hour that comes daily in Berlin, without the days of a freeze in Tokyo."""
+    berlin, tokyo, utc = (zoneinfo.ZoneInfo(name) for name in ("Europe/Berlin", "Asia/Tokyo", "UTC"))
+    now = datetime.datetime.now(utc)
+    start = (now.astimezone(berlin) + datetime.timedelta(hours=6)).replace(minute=0, second=0, microsecond=0)
+    frozen = [(now.astimezone(tokyo) + datetime.timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0) for days in (-1, 3)]
+    text = times('windows = ( { name = "w"; time_zone = "Europe/Berlin"; days = [ "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" ];\n'
+                 'start = "%s"; length = "1h"; } );\nfreezes = ( { name = "f"; time_zone = "Asia/Tokyo"; from = "%s"; to = "%s"; reason = "a fair"; } );'
+                 % (start.strftime("%H:%M"), frozen[0].strftime("%Y-%m-%d"), frozen[1].strftime("%Y-%m-%d")))
+    want, day = [], 0
+    while len(want) < 3:
+        begin = (start.replace(tzinfo=None) + datetime.timedelta(days=day)).replace(tzinfo=berlin).astimezone(utc)
+        end = begin + datetime.timedelta(hours=1)
+        day += 1
+        begin = max(begin, frozen[1].astimezone(utc))
+        if begin < end:
+            want.append("  open %s to %s Europe/Berlin (%s to %s UTC)" % tuple(
+                t.astimezone(zone).strftime("%a %Y-%m-%d %H:%M") for zone in (berlin, utc) for t in (begin, end)))
+    with world(build) as (work, _):
+        path = os.path.join(work, "sagpin.cfg")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        done = sagpin(build, "check-config", path, env=dict(os.environ, LC_ALL="C", TZ="America/New_York"))
+        lines = done.stdout.splitlines()
+        assert done.returncode == 0 and not done.stderr, done
+        assert lines[1] == 'policy "fast": closed (freeze): "f" until %s Asia/Tokyo (%s UTC): a fair' % tuple(
+            frozen[1].astimezone(zone).strftime("%a %Y-%m-%d %H:%M") for zone in (tokyo, utc)), (lines, frozen)
+        assert lines[2:5] == want, (lines, want)
+        assert len(lines) == 6 and re.match(r"  at most about \d+ starts fit into the next 32 days, which are open for 1d", lines[5]), lines
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace(frozen[1].strftime("%Y-%m-%d"), (now + datetime.timedelta(days=60)).strftime("%Y-%m-%d")))
+        done = sagpin(build, "check-config", path)
+        assert done.returncode == 0 and 'warning: policy "fast": no upgrade can start in the next 32 days' in done.stderr, done
+        assert len(done.stdout.splitlines()) == 5, done
 
 
 def addresses(daemon):

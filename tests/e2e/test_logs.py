@@ -1,4 +1,5 @@
 """The log as other programs read it: every line parses, decisions carry their fields, and no secret is in it."""
+import fcntl
 import json
 import os
 import re
@@ -6,6 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 from harness import KEY_SECRET, Daemon, Simulator, config, run, wait_for, world  # noqa: E402
+from peers import free_port  # noqa: E402
 
 PHASES = {
     "upgrading": {"requested", "accepted", "unconfirmed"},
@@ -177,6 +179,56 @@ def test_levels(build):
             text = daemon.text()
             levels = {line["level"] for line in lines_of(daemon, "logfmt")} if text else set()
             assert levels <= allowed and (level == "error" or level in levels), (level, levels)
+
+
+class Stalled(Daemon):
+    """A daemon whose log nobody reads: its stderr is a pipe that holds two pages."""
+
+    def __init__(self, build, work, config_text):
+        os.mkfifo(os.path.join(work, "stalled.log"))
+        self.reader = os.open(os.path.join(work, "stalled.log"), os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, 8192)
+        port = free_port()
+        super().__init__(build, work, config_text, name="stalled", listen="127.0.0.1:%d" % port, is_ready=False)
+        self.address = "127.0.0.1:%d" % port
+
+    def text(self):
+        return "nobody reads it"
+
+    def drain(self):
+        """All that got into the pipe."""
+        return os.read(self.reader, 65536)
+
+    def stop(self, *args, **kw):
+        try:
+            return super().stop(*args, **kw)
+        finally:
+            os.close(self.reader)
+
+
+def is_listed(daemon):
+    try:
+        return daemon.sum("sagpin_up") == 1
+    except OSError:
+        return False
+
+
+def test_lines_that_nobody_reads_are_counted(build):
+    """Two daemons say the same; of the one that is not read, each line is either in the pipe or counted as dropped."""
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, instances=80)
+        processes.append(simulator)
+        text = config(simulator.endpoint, mode="observe", poll_interval="60s")
+        loud, stalled = Daemon(build, work, text), Stalled(build, work, text)
+        processes += [loud, stalled]
+        for daemon in (loud, stalled):
+            wait_for("the listing", lambda: is_listed(daemon))
+        said = loud.sum("sagpin_log_messages_total")
+        assert said == len(loud.text().splitlines()) > 40 and loud.sum("sagpin_log_messages_dropped_total") == 0
+        dropped, written = stalled.sum("sagpin_log_messages_dropped_total"), stalled.sum("sagpin_log_messages_total")
+        assert dropped > 20 and dropped + written == said, (dropped, written, said)
+        whole = stalled.drain().split(b"\n")[:-1]  # what is torn at the end is counted as dropped
+        assert len(whole) == written > 2, (whole, written)
 
 
 run(globals())

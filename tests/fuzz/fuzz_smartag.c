@@ -91,6 +91,18 @@ static void read_devices(struct api_reply *reply)
 	expect_text(ha.backup_serial, LIMIT_SERIAL_NUMBER);
 }
 
+static void read_auto_upgrade(struct api_reply *reply)
+{
+	struct api_auto_upgrade told;
+
+	if (smartag_read_auto_upgrade(reply, &told, &error))
+		return;
+	expect(told.type < AUTO_UPGRADE_TYPE_N);
+	expect_text(told.policy.upgrade_type, LIMIT_UPGRADE_TYPE);
+	expect_text(told.policy.cron, LIMIT_CRON);
+	expect_text(told.policy.time_zone, LIMIT_TIME_ZONE);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct api_envelope *envelope;
@@ -108,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_attribute(reply);
 	read_catalogue(reply);
 	read_devices(reply);
+	read_auto_upgrade(reply);
 	smartag_reply_free(reply);
 	return 0;
 }

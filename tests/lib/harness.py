@@ -125,8 +125,9 @@ class Daemon(Process):
         self.config = os.path.join(work, name + ".cfg")
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(config)
+        self.socket = os.path.join(work, name + ".sock")
         super().__init__(work, name, [os.path.join(build, "daemon/sagpin"), "run", "--config.file=" + self.config,
-                                      "--web.listen-address=" + listen] + list(args), env=environment)
+                                      "--control.socket=" + self.socket, "--web.listen-address=" + listen] + list(args), env=environment)
         self.address = None
         if is_ready:
             self.wait_listening()

@@ -10,9 +10,11 @@ import sys
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 # Table of keys.c -> how README's rows of that group begin.
-GROUPS = {"top": "", "account": "accounts[].", "credentials": "accounts[].credentials", "api": "accounts[].api", "policy": "policies[].",
-          "retry": "policies[].retry", "verify": "policies[].verify", "pin": "pins[].", "match": "pins[].match"}
-LISTS = {"accounts", "policies", "pins"}  # of groups: their rows are those of their keys
+GROUPS = {"top": "", "account": "accounts[].", "credentials": "accounts[].credentials", "api": "accounts[].api", "window": "windows[].",
+          "freeze": "freezes[].", "policy": "policies[].", "wave": "policies[].waves[]", "halt": "policies[].halt",
+          "halt_reason": "policies[].halt.by_reason[]", "retry": "policies[].retry", "verify": "policies[].verify", "gate": "policies[].gate",
+          "pin": "pins[].", "match": "pins[].match"}
+LISTS = {"accounts", "windows", "freezes", "policies", "policies[].waves", "pins"}  # of groups: their rows are those of their keys
 
 
 def read(path):
@@ -52,7 +54,7 @@ def main():
             name = GROUPS[group] + ("" if nested else key)
             known.add(name)
             lines = [line for names, line in table if name in names and (not nested or "`%s`" % key in line)]
-            if group == "top" and key in LISTS:
+            if name in LISTS:
                 continue
             if not lines:
                 wrong.append("README.md lacks %s%s" % (name, "." + key if nested else ""))

@@ -84,7 +84,7 @@ static void draw_settings(struct world *w)
 		/* the first two scopes are regions of one account */
 		snprintf(s->account_names[i], WORLD_TEXT, "account-%u", i / 2);
 		snprintf(s->region_names[i], WORLD_TEXT, "region-%u", i);
-		s->scopes[i] = (struct scope){.poll_interval_ns = world_between(w, 1, 5) * MINUTE, .calls_per_second = 10};
+		s->scopes[i] = (struct scope){.poll_interval_ns = world_between(w, 1, 5) * MINUTE, .blast_radius = 1.0, .calls_per_second = 10};
 		s->scopes[i].dpi_poll_interval_ns = s->scopes[i].poll_interval_ns * world_between(w, 4, 30);
 	}
 	for (uint32_t i = 0; i < s->n_policies; i++)

@@ -23,7 +23,7 @@ static void simple_settings(struct world *w)
 	snprintf(s->account_names[0], WORLD_TEXT, "prod");
 	snprintf(s->region_names[0], WORLD_TEXT, "cn-shanghai");
 	snprintf(s->policy_names[0], WORLD_TEXT, "branches");
-	s->scopes[0] = (struct scope){.poll_interval_ns = MINUTE, .dpi_poll_interval_ns = HOUR, .calls_per_second = 10};
+	s->scopes[0] = (struct scope){.poll_interval_ns = MINUTE, .dpi_poll_interval_ns = HOUR, .blast_radius = 1.0, .calls_per_second = 10};
 	s->policies[0] = (struct policy){
 		.is_always_open = true,
 		.max_in_flight = {.count = 5},

@@ -74,12 +74,23 @@ static void act(struct connection *c, const struct step *step)
 	}
 }
 
-/* Requests have no body, so a head is a request. */
+/* How long the request is that stands first, or 0 when not all of it is there. */
+static size_t request_len(struct connection *c)
+{
+	char *end = memmem(c->in, c->n_in, "\r\n\r\n", 4);
+	if (!end)
+		return 0;
+	*end = '\0';
+	const char *length = strcasestr(c->in, "\r\nContent-Length:");
+	size_t n = (size_t)(end + 4 - c->in) + (length ? strtoul(length + 17, NULL, 10) : 0);
+	*end = '\r';
+	return n <= c->n_in ? n : 0;
+}
+
 static void take_requests(struct server *s, struct connection *c)
 {
-	char *end;
-	while (c->fd >= 0 && (end = memmem(c->in, c->n_in, "\r\n\r\n", 4))) {
-		size_t n = (size_t)(end + 4 - c->in);
+	size_t n;
+	while (c->fd >= 0 && (n = request_len(c)) > 0) {
 		pthread_mutex_lock(&s->lock);
 		must(s->n_requests < SERVER_REQUESTS_MAX, "more requests than a test may make");
 		const struct step *step = &s->steps[s->n_requests < s->n_steps ? s->n_requests : s->n_steps - 1];
@@ -132,6 +143,9 @@ static void release_held(struct server *s)
 			put(c, c->held->text, strlen(c->held->text));
 			c->held = NULL;
 		}
+	pthread_mutex_lock(&s->lock);
+	s->n_releases++;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* False when it is to end. */
@@ -200,6 +214,14 @@ void server_release(struct server *s)
 	s->is_released = true;
 	pthread_mutex_unlock(&s->lock);
 	wake(s);
+}
+
+size_t server_releases(struct server *s)
+{
+	pthread_mutex_lock(&s->lock);
+	size_t n = s->n_releases;
+	pthread_mutex_unlock(&s->lock);
+	return n;
 }
 
 void server_stop(struct server *s)

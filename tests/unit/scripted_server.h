@@ -43,8 +43,8 @@ struct server {
 	const struct step *steps;
 	size_t n_steps;
 	bool is_stopping, is_released;
-	size_t n_connections, n_requests;
-	char *requests[SERVER_REQUESTS_MAX]; /* head of each, as it came */
+	size_t n_connections, n_requests, n_releases;
+	char *requests[SERVER_REQUESTS_MAX]; /* each as it came, with its body */
 	struct connection connections[SERVER_CONNECTIONS_MAX];
 };
 
@@ -52,6 +52,7 @@ struct server {
 void server_start(struct server *s, const struct step *steps, size_t n_steps, SSL_CTX *tls);
 void server_stop(struct server *s);
 void server_release(struct server *s);
+size_t server_releases(struct server *s); /* that are done: what was held is in the sockets */
 size_t server_requests(struct server *s);
 size_t server_connections(struct server *s);
 /* Borrowed until server_stop. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client_bed.h"
 
@@ -221,6 +222,33 @@ static void test_callback_may_call(void **state)
 	close_bed();
 }
 
+/* Ten answers are there at once: six are told, and the rest makes the next run due now, so that others get their turn. */
+static void test_answers_come_in_helpings(void **state)
+{
+	(void)state;
+	const struct step hold = { STEP_HOLD, OK_TEXT };
+	const struct timespec tick = { .tv_nsec = NS_PER_MS };
+	int64_t now;
+	open_server(&hold, 1, NULL);
+	bed.scope.concurrency = 10;
+	open_client(on_reply);
+	for (uint64_t i = 0; i < 10; i++)
+		read_call(i);
+	run_until_arrived(10);
+	server_release(&bed.server);
+	while (server_releases(&bed.server) == 0)
+		nanosleep(&tick, NULL);
+	now = now_ns();
+	assert_int_equal(client_run(bed.client, now, WALL_S), 0);
+	assert_int_equal(bed.n_answers, 6);
+	assert_int_equal(client_in_flight(bed.client), 4);
+	assert_int_equal(client_deadline_ns(bed.client, now), now);
+	assert_int_equal(client_run(bed.client, now, WALL_S), 0);
+	assert_int_equal(bed.n_answers, 10);
+	assert_true(client_deadline_ns(bed.client, now) > now);
+	close_bed();
+}
+
 static void refuse_call(void *ctx, const struct call_reply *r)
 {
 	const struct call again = { .request = { .action = API_DESCRIBE_SMART_ACCESS_GATEWAYS, .region_id = "r",
@@ -313,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_retry_after),
 		cmocka_unit_test(test_no_credentials),
 		cmocka_unit_test(test_callback_may_call),
+		cmocka_unit_test(test_answers_come_in_helpings),
 		cmocka_unit_test(test_free_answers_all),
 		cmocka_unit_test(test_free_before_departure),
 		cmocka_unit_test(test_new_refuses),

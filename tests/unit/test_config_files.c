@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static char root[] = "/tmp/sagpin-test-config-XXXXXX";
@@ -118,6 +119,55 @@ static void test_order(void **state)
 	config_free(c);
 }
 
+#define WINDOW_NAMED(name) "windows = ( { name = \"" name "\"; time_zone = \"UTC\"; days = [ \"Mon\" ]; start = \"01:00\"; length = \"1h\"; } );\n"
+#define FREEZE_NAMED(name, year) "freezes = ( { name = \"" name "\"; time_zone = \"UTC\"; from = \"" year "-01-01\"; to = \"" year "-01-02\"; } );\n"
+#define USING(window, freeze) "policies = ( { name = \"" window "\"; windows = [ \"" window "\" ]; freezes = [ \"" freeze "\" ]; } );\n"
+
+/* Windows and freezes of any file can be used in any file, and are in order of the files. */
+static void test_windows_of_all_files(void **state)
+{
+	struct config *c;
+
+	(void)state;
+	put("main.cfg", ACCOUNT INCLUDE WINDOW_NAMED("w1") FREEZE_NAMED("f1", "9998") USING("w2", "f2"));
+	put("conf.d/a.cfg", WINDOW_NAMED("w2") FREEZE_NAMED("f2", "9999") USING("w1", "f1"));
+	c = load_good();
+	assert_int_equal(c->n_windows, 3);
+	assert_string_equal(c->windows[1].name, "w1");
+	assert_string_equal(c->windows[2].name, "w2");
+	assert_int_equal(c->n_freezes, 2);
+	assert_int_equal(c->policies[0].windows[0], 2);
+	assert_int_equal(c->policies[0].freezes[0], 1);
+	assert_int_equal(c->policies[1].windows[0], 1);
+	assert_int_equal(c->policies[1].freezes[0], 0);
+	config_free(c);
+
+	put("conf.d/b.cfg", WINDOW_NAMED("w2"));
+	check_bad(in_root("main.cfg"), "conf.d/b.cfg:1: windows[0].name: \"w2\" is taken by ");
+	put("conf.d/b.cfg", FREEZE_NAMED("f1", "9999"));
+	check_bad(in_root("main.cfg"), "conf.d/b.cfg:1: freezes[0].name: \"f1\" is taken by ");
+	/* what is in a file that cannot be used is not missed, and nothing is called unused */
+	assert_int_equal(unlink(in_root("conf.d/b.cfg")), 0);
+	put("conf.d/a.cfg", "windows = ( {");
+	check_bad(in_root("main.cfg"), "conf.d/a.cfg:1: expected ");
+}
+
+/* Files are judged by the clock of the machine. */
+static void test_freeze_of_the_past(void **state)
+{
+	struct config_messages messages;
+	struct config *config = NULL;
+
+	(void)state;
+	put("main.cfg", ACCOUNT FREEZE_NAMED("f", "2026") USING("always", "f"));
+	if (time(NULL) < 1767312000) /* 2026-01-02 */
+		fail_msg("the clock of this machine is wrong");
+	assert_int_equal(config_load(in_root("main.cfg"), &config, &messages), 0);
+	assert_true(messages.n == 1 && has_message(&messages, CONFIG_WARNING, "main.cfg:2: freezes[0] (\"f\"): is over since Fri 2026-01-02 00:00"));
+	config_messages_deinit(&messages);
+	config_free(config);
+}
+
 static void test_symlinks(void **state)
 {
 	struct config *c;
@@ -140,12 +190,19 @@ static void test_paths_start_from_the_main_file(void **state)
 
 	(void)state;
 	put("main.cfg", "accounts = ( { name = \"a\"; credentials: { source = \"file\"; path = \"k.ini\"; }; regions = [ \"cn-shanghai\" ];\n"
-	    "api: { ca_file = \"/abs/ca.pem\"; }; } );");
+	    "api: { ca_file = \"/abs/ca.pem\"; }; } );\nstate = \"s.db\"; control_socket = \"run/c.sock\";");
 	c = load_good();
+	snprintf(want, sizeof(want), "%s/s.db", root);
+	assert_string_equal(c->state_path, want);
+	snprintf(want, sizeof(want), "%s/run/c.sock", root);
+	assert_string_equal(c->control_socket_path, want);
 	snprintf(want, sizeof(want), "%s/k.ini", root);
 	assert_string_equal(c->accounts[0].credentials.path, want);
 	assert_string_equal(c->accounts[0].api.ca_file, "/abs/ca.pem");
 	config_free(c);
+	/* short in the file, and too long behind its folder */
+	put("main.cfg", ACCOUNT "control_socket = \"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc\";");
+	check_bad(in_root("main.cfg"), "is too long for a socket, 107 bytes are the most");
 }
 
 static void test_bad_main_files(void **state)
@@ -278,6 +335,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_windows_of_all_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_freeze_of_the_past, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_symlinks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_paths_start_from_the_main_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_main_files, set_up, tear_down),

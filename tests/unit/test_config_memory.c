@@ -62,6 +62,17 @@ static void test_good(void **state)
 	fail_each(BASE PIN("match: { id = \"*\"; }; device = \"1.0\"; policy = \"p\";"), 0);
 }
 
+static void test_every_list(void **state)
+{
+	(void)state;
+	fail_each(ACCOUNT "windows = ( { name = \"w\"; time_zone = \"UTC\"; days = [ \"Mon\" ]; start = \"01:00\"; length = \"1h\"; } );\n"
+		  "freezes = ( { name = \"f\"; time_zone = \"Asia/Shanghai\"; from = \"2026-11-09\"; to = \"2026-11-12\"; } );\n"
+		  "policies = ( { name = \"p\"; windows = [ \"w\" ]; freezes = [ \"f\" ]; site_by = \"name:^(a)\"; waves = ( { name = \"a\"; percent = \"1%\"; } );\n"
+		  "halt: { by_reason = ( { reason = \"deadline\"; failures = 1; } ); };\n"
+		  "gate: { prometheus = \"http://p/q\"; query = \"up\"; open_when = \"empty\"; }; } );\n"
+		  PIN("match: { id = \"*\"; }; device = \"2.0\"; policy = \"p\"; via = [ \"1.0\" ]; never = [ \"1.5\" ];"), 0);
+}
+
 static void test_with_warnings(void **state)
 {
 	(void)state;
@@ -91,6 +102,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_every_list),
 		cmocka_unit_test(test_with_warnings),
 		cmocka_unit_test(test_with_errors),
 		cmocka_unit_test(test_large),

@@ -54,20 +54,61 @@ static void test_shares(void **state)
 {
 	static const struct {
 		const char *text;
-		double share; /* 0: none */
+		double share; /* -1: none */
 	} cases[] = {
-		{ "5%", 0.05 }, { "100%", 1 }, { "0.5%", 0.005 }, { "100.0%", 1 },
-		{ "0%", 0 }, { "0.0%", 0 }, { "101%", 0 }, { "100.1%", 0 }, { "%", 0 }, { "5", 0 }, { "", 0 }, { "5 %", 0 }, { "-5%", 0 }, { "5%%", 0 },
-		{ "0.00000000000000000000000001%", 0 },
+		{ "5%", 0.05 }, { "100%", 1 }, { "0.5%", 0.005 }, { "100.0%", 1 }, { "0%", 0 }, { "0.0%", 0 },
+		{ "101%", -1 }, { "100.1%", -1 }, { "%", -1 }, { "5", -1 }, { "", -1 }, { "5 %", -1 }, { "-5%", -1 }, { "5%%", -1 },
+		{ "0.00000000000000000000000001%", -1 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		double share = 0;
+		double share = -1;
 
 		print_message("%s\n", cases[i].text);
-		assert_int_equal(units_share(cases[i].text, &share), cases[i].share > 0);
+		assert_int_equal(units_share(cases[i].text, &share), cases[i].share >= 0);
 		assert_true(share == cases[i].share);
+	}
+}
+
+static void test_numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		double value;
+		bool is_good;
+	} cases[] = {
+		{ "10", 10, true }, { "-0.5", -0.5, true }, { "0", 0, true }, { "-0", 0, true },
+		{ "--1", 7, false }, { "-", 7, false }, { "", 7, false }, { "+1", 7, false }, { "1e3", 7, false }, { "nan", 7, false }, { "- 1", 7, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		double value = 7;
+
+		print_message("%s\n", cases[i].text);
+		assert_int_equal(units_number(cases[i].text, &value), cases[i].is_good);
+		assert_true(value == cases[i].value);
+	}
+}
+
+static void test_excluding_globs(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool is_excluded;
+	} cases[] = {
+		{ "*", "*", false }, { "a", "a", false }, { "a", "b", true }, { "a*", "b*", true }, { "a*", "ab*", false }, { "a*", "*a", false },
+		{ "*-canary", "shop-*", false }, { "*-canary", "*-shop", true }, { "*-canary", "*y", false }, { "shop-1", "lab-*", true },
+		{ "shop-1", "*-1", false }, { "shop-?", "shop-12", true }, { "?hop", "shop", false }, { "?hop", "shot", true }, { "*x*", "y", true },
+		{ "a?", "a*b", false }, { "?", "?", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		print_message("%s %s\n", cases[i].a, cases[i].b);
+		assert_int_equal(glob_excludes(cases[i].a, cases[i].b), cases[i].is_excluded);
+		assert_int_equal(glob_excludes(cases[i].b, cases[i].a), cases[i].is_excluded);
 	}
 }
 
@@ -123,7 +164,7 @@ static void every_text(const char *letters, size_t len_max, void (*visit)(const 
 
 struct pair {
 	const char *wide, *narrow;
-	bool is_covered;
+	bool is_covered, is_excluded;
 };
 
 static void check_text(const char *text, const void *context)
@@ -133,11 +174,13 @@ static void check_text(const char *text, const void *context)
 	assert_int_equal(glob_covers(pair->wide, text), matches(pair->wide, text));
 	if (pair->is_covered && matches(pair->narrow, text))
 		assert_true(matches(pair->wide, text));
+	if (pair->is_excluded)
+		assert_false(matches(pair->narrow, text) && matches(pair->wide, text));
 }
 
 static void with_narrow(const char *narrow, const void *context)
 {
-	const struct pair pair = { context, narrow, glob_covers(context, narrow) };
+	const struct pair pair = { context, narrow, glob_covers(context, narrow), glob_excludes(context, narrow) };
 
 	every_text("ab", 5, check_text, &pair);
 }
@@ -198,6 +241,8 @@ int main(void)
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_decimals),
 		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_excluding_globs),
 		cmocka_unit_test(test_globs),
 		cmocka_unit_test(test_all_short_globs),
 		cmocka_unit_test(test_glob_time),

@@ -125,12 +125,49 @@ static void test_limit(void **state)
 	}
 }
 
+/* URLs: the endpoint in front of path and query, and where a secret may go. */
+static void test_urls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *url; /* NULL: refused */
+		bool is_private, is_metadata;
+	} table[] = {
+		{ "https://sts.example/a/b?c=d", "https://sts.example/", true, false },
+		{ "https://sts.example", "https://sts.example/", true, false },
+		{ "http://sts.example/a", "http://sts.example/", false, false },
+		{ "http://127.0.0.1:8/a?b", "http://127.0.0.1:8/", true, false },
+		{ "http://[::1]:8/a", "http://[::1]:8/", true, false },
+		{ "http://100.100.100.200/latest/api/token", "http://100.100.100.200/", true, true },
+		{ "http://169.254.169.254/x", "http://169.254.169.254/", true, true },
+		{ "http://100.100.100.201/", "http://100.100.100.201/", false, false },
+		{ "http://169.253.1.1/", "http://169.253.1.1/", false, false },
+		{ "http://169.254.169.254.evil.example/", "http://169.254.169.254.evil.example/", false, false },
+		{ "https://user@h/a", NULL, false, false },
+		{ "https://:p@h/a", NULL, false, false },
+		{ "https://h/a#b", NULL, false, false },
+		{ "h/a", NULL, false, false },
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct endpoint e;
+		struct error error;
+		int r = endpoint_parse_url(table[i].text, &e, &error);
+		assert_int_equal(r, table[i].url ? 0 : ENDPOINT_E_INVALID);
+		if (r)
+			continue;
+		assert_string_equal(e.url, table[i].url);
+		assert_int_equal(endpoint_is_private(&e), table[i].is_private);
+		assert_int_equal(e.is_metadata, table[i].is_metadata);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_taken),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_urls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

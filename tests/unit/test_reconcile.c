@@ -23,8 +23,8 @@
 /* ---- settings ---- */
 
 static const struct scope scopes[] = {
-	{ .account = "prod", .region_id = "cn", .poll_interval_ns = 60 * NS_PER_S, .dpi_poll_interval_ns = 3600 * NS_PER_S, .calls_per_second = 10.0 },
-	{ .account = "prod", .region_id = "eu", .poll_interval_ns = 60 * NS_PER_S, .dpi_poll_interval_ns = 3600 * NS_PER_S, .calls_per_second = 10.0 },
+	{ .account = "prod", .region_id = "cn", .poll_interval_ns = 60 * NS_PER_S, .dpi_poll_interval_ns = 3600 * NS_PER_S, .calls_per_second = 10.0, .blast_radius = 1.0 },
+	{ .account = "prod", .region_id = "eu", .poll_interval_ns = 60 * NS_PER_S, .dpi_poll_interval_ns = 3600 * NS_PER_S, .calls_per_second = 10.0, .blast_radius = 1.0 },
 };
 
 #define POLICY(limit_, starts_, attempts_, soak_)                                                                              \
@@ -80,7 +80,7 @@ struct story {
 	int64_t now_ns;
 	char plan[8192]; /* the trace of the last event, a line each */
 	struct observation obs;
-	bool is_restored;
+	bool is_restored, has_catalogue[VERSION_TYPE_N];
 	int line;
 };
 
@@ -170,27 +170,48 @@ static size_t tell(struct story *s, const struct action *a, char *at, size_t siz
 	return n;
 }
 
-/* Steps, tells the plan, and then answers what the story is silent about: stores without a new intent. */
+/* Only stories about versions that cannot be compared tell of catalogues; in all others none can be read. */
+static bool is_told(const struct story *s, const struct action *a)
+{
+	struct target_view v;
+
+	if (a->kind == ACTION_STORE)
+		return is_told_store(a);
+	if (a->kind != ACTION_READ || a->purpose != READ_CATALOGUE)
+		return true;
+	return reconcile_target(s->r, a->target, &v) && s->has_catalogue[v.version_type];
+}
+
+/* Steps, tells the plan, and then answers what the story is silent about: stores without a new intent, catalogues. */
 static void step(struct story *s, struct event *ev)
 {
-	struct event stored = { .kind = EVENT_STORED };
-	size_t at = 0;
+	struct event answers[16];
+	size_t at = 0, n_answers = 1;
 
+	answers[0] = *ev;
 	s->plan[0] = '\0';
-	while (ev) {
+	for (size_t k = 0; k < n_answers; k++) {
 		struct plan plan = { 0 };
 
+		ev = &answers[k];
 		ev->now_ns = s->now_ns;
 		ev->wall_s = 1700000000 + s->now_ns / NS_PER_S;
 		assert_int_equal(reconcile_step(s->r, ev, &plan), 0);
-		ev = NULL;
 		for (size_t i = 0; i < plan.n_actions && at + 512 < sizeof(s->plan); i++) {
-			if (plan.actions[i].kind == ACTION_STORE && !is_told_store(&plan.actions[i])) {
-				stored.stored.ticket = plan.actions[i].ticket;
-				ev = &stored;
-			} else {
-				at += tell(s, &plan.actions[i], s->plan + at, sizeof(s->plan) - at);
+			const struct action *a = &plan.actions[i];
+
+			if (a->kind == ACTION_TELL_ROLLOUT)
+				continue; /* they have stories of their own */
+			if (is_told(s, a)) {
+				at += tell(s, a, s->plan + at, sizeof(s->plan) - at);
+				continue;
 			}
+			assert_true(n_answers < sizeof(answers) / sizeof(answers[0]));
+			answers[n_answers] = (struct event){ .kind = a->kind == ACTION_STORE ? EVENT_STORED : EVENT_READ_FAILED };
+			if (a->kind == ACTION_STORE)
+				answers[n_answers++].stored.ticket = a->ticket;
+			else
+				answers[n_answers++].failure.ticket = a->ticket;
 		}
 	}
 	if (reconcile_deadline_ns(s->r) <= s->now_ns)
@@ -225,6 +246,8 @@ static void do_settings(struct story *s, struct event *ev, char *rest)
 			ev->settings = &all_settings[i].settings;
 	if (!ev->settings)
 		story_fail(s, "no such settings", rest);
+	s->has_catalogue[VERSION_TYPE_DEVICE] = strcmp(rest, "odd") == 0;
+	s->has_catalogue[VERSION_TYPE_DPI] = strcmp(rest, "dpi") == 0;
 }
 
 static void do_read(struct story *s, struct event *ev, enum event_kind kind, uint64_t of, char *rest)

@@ -266,10 +266,10 @@ static void test_limits(void **state)
 	assert_int_equal(sign_count(SIGN_V2, SIGN_PARAMS_MAX - 7), -E2BIG);
 
 	for (enum sign_method m = 0; m < SIGN_METHOD_N; m++) {
-		assert_int_equal(sign_key_of(m, 255, 1199), 0);
+		assert_int_equal(sign_key_of(m, 255, 2048), 0);
 		assert_int_equal(sign_key_of(m, 256, 1), -E2BIG);
 	}
-	assert_int_equal(sign_key_of(SIGN_V3, 1, 1600), -E2BIG);
+	assert_int_equal(sign_key_of(SIGN_V3, 1, 2400), -E2BIG);
 
 	struct sign_request req = request(NULL, 0);
 	req.wall_s = INT64_C(253402300799);

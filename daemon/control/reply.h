@@ -1,0 +1,11 @@
+/*
+ * Answers as JSON text. Pure. Each returns text to be freed with free(), NULL when out of memory.
+ */
+#pragma once
+
+#include "control.h"
+
+/* {"error": …, "next": …}; both clean. */
+char *reply_error(const char *what, const char *next);
+/* What became of an act, and the HTTP status that says so. */
+char *reply_result(const struct act *act, const struct control_result *result, unsigned int *ret_status);

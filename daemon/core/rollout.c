@@ -1,0 +1,593 @@
+/*
+ * Rollouts: one policy moving its targets to one version of one version type, in waves.
+ *
+ * Each target counts in one wave of one rollout, by where it stands; so that a wave passed, cannot succeed any more,
+ * or catches nothing is known without a look at the fleet. What holds a whole wave back is looked up when somebody
+ * asks, so a wave that passes costs nothing. A rollout is only judged once the whole inventory was seen: half of one
+ * may lack the canaries.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EMPTY_NS (24 * HOUR_NS) /* how long one without targets is remembered */
+
+/* ---- which one ---- */
+
+static const struct policy *settings_policy(const struct reconcile *r, const struct rollout *ro)
+{
+	uint32_t index = r->policies[ro->policy]->index;
+
+	return index == POLICY_NONE ? NULL : &r->settings->policies[index];
+}
+
+struct rollout *rollout_find(const struct reconcile *r, uint32_t policy, enum version_type type, uint32_t version)
+{
+	for (uint32_t i = 0; i < r->n_rollouts; i++) {
+		struct rollout *ro = r->rollouts[i];
+
+		if (ro->is_used && ro->policy == policy && ro->version == version && ro->version_type == type)
+			return ro;
+	}
+	return NULL;
+}
+
+static uint32_t rollout_slot(const struct reconcile *r, const struct rollout *ro)
+{
+	uint32_t i = 0;
+
+	while (r->rollouts[i] != ro)
+		i++;
+	return i;
+}
+
+void rollout_touch(struct reconcile *r, struct rollout *ro)
+{
+	if (!ro->is_dirty)
+		memory_rollout(r, rollout_slot(r, ro));
+	ro->is_dirty = true;
+}
+
+static void rollout_to_check(struct reconcile *r, struct rollout *ro)
+{
+	ro->is_to_check = r->is_rollout_to_check = true;
+}
+
+static void rollout_tell(struct reconcile *r, const struct rollout *ro, enum rollout_change change)
+{
+	struct action *a = plan_add(r, ACTION_TELL_ROLLOUT);
+
+	a->rollout = rollout_slot(r, ro);
+	a->rollout_change = change;
+	a->version_type = ro->version_type;
+	a->policy = r->policies[ro->policy]->index;
+	a->to = strings_text(&r->strings, ro->version);
+}
+
+static void waves_free(struct rollout *ro)
+{
+	for (uint32_t w = 0; w < ro->n_waves; w++) {
+		for (uint32_t i = 0; ro->waves[w].queues && i < ro->waves[w].n_queues; i++)
+			free(ro->waves[w].queues[i].slots); /* empty: everything left its place before */
+		free(ro->waves[w].queues);
+	}
+	free(ro->waves);
+	ro->waves = NULL;
+	ro->n_waves = 0;
+}
+
+static void waves_make(struct reconcile *r, struct rollout *ro)
+{
+	const struct policy *policy = settings_policy(r, ro);
+	uint32_t n = policy ? policy->n_waves + 1 : 1;
+
+	ro->waves = calloc(n, sizeof(*ro->waves));
+	ro->n_waves = ro->waves ? n : 0;
+	for (uint32_t w = 0; w < ro->n_waves; w++) {
+		ro->waves[w].queues = calloc(r->n_scopes + 1u, sizeof(struct queue));
+		ro->waves[w].n_queues = r->n_scopes;
+		r->is_out_of_memory |= !ro->waves[w].queues;
+	}
+	r->is_out_of_memory |= !ro->waves;
+	ro->n_targets = ro->n_behind = ro->n_queued = 0;
+	if (ro->wave >= n)
+		ro->wave = n - 1;
+}
+
+/* A slot for a new one; NONE when memory is out. */
+static uint32_t rollout_new(struct reconcile *r)
+{
+	struct rollout *ro;
+
+	for (uint32_t i = 0; i < r->n_rollouts; i++)
+		if (!r->rollouts[i]->is_used)
+			return i;
+	ro = calloc(1, sizeof(*ro));
+	if (!ro || !grow(r, &r->rollouts, r->n_rollouts, &r->cap_rollouts, sizeof(struct rollout *))) {
+		free(ro);
+		r->is_out_of_memory = true;
+		return NONE;
+	}
+	timer_init(&ro->timer, TIMER_ROLLOUT, r->n_rollouts);
+	r->rollouts[r->n_rollouts] = ro;
+	return r->n_rollouts++;
+}
+
+static void rollout_init(struct reconcile *r, struct rollout *ro, uint32_t policy, enum version_type type, uint32_t version)
+{
+	struct timer timer = ro->timer;
+
+	*ro = (struct rollout){ .is_used = true, .policy = policy, .version = version, .version_type = type, .approved_wave = -1,
+				.first_seen_s = r->wall_s, .last_progress_s = r->wall_s, .soak_start_ns = NEVER, .empty_since_ns = NEVER, .timer = timer };
+}
+
+/* A halted version stays halted under a renamed policy (behaviour.md, waves). */
+static void rollout_inherit(struct reconcile *r, struct rollout *ro)
+{
+	for (uint32_t i = 0; i < r->n_rollouts; i++) {
+		const struct rollout *old = r->rollouts[i];
+
+		if (!old->is_used || old == ro || old->version != ro->version || old->version_type != ro->version_type ||
+		    !old->halt_cause || settings_policy(r, old))
+			continue;
+		ro->halt_cause = old->halt_cause;
+		ro->halt_reason = old->halt_reason;
+		ro->halted_s = old->halted_s;
+		ro->wave = old->wave < ro->n_waves ? old->wave : ro->n_waves - 1;
+	}
+}
+
+static uint32_t rollout_ensure(struct reconcile *r, uint32_t policy, enum version_type type, uint32_t version)
+{
+	struct rollout *ro = rollout_find(r, policy, type, version);
+	uint32_t slot;
+
+	if (ro)
+		return rollout_slot(r, ro);
+	slot = rollout_new(r);
+	if (slot == NONE)
+		return NONE;
+	ro = r->rollouts[slot];
+	rollout_init(r, ro, policy, type, version);
+	waves_make(r, ro);
+	if (r->is_out_of_memory)
+		return NONE;
+	rollout_inherit(r, ro);
+	rollout_touch(r, ro);
+	rollout_to_check(r, ro);
+	return slot;
+}
+
+/* ---- which wave ---- */
+
+static void subject_of(const struct reconcile *r, const struct instance *inst, struct pin_subject *ret)
+{
+	*ret = (struct pin_subject){ .attribute = {
+		[SELECTOR_ACCOUNT] = r->settings->scopes[inst->scope].account,
+		[SELECTOR_REGION] = r->settings->scopes[inst->scope].region_id,
+		[SELECTOR_ID] = inst->text,
+		[SELECTOR_NAME] = instance_text(inst, TEXT_NAME),
+		[SELECTOR_MODEL] = instance_text(inst, TEXT_MODEL),
+		[SELECTOR_RESOURCE_GROUP] = instance_text(inst, TEXT_RESOURCE_GROUP),
+		[SELECTOR_CCN] = instance_text(inst, TEXT_CCN),
+		[SELECTOR_CITY] = instance_text(inst, TEXT_CITY),
+	} };
+	for (unsigned int k = 0; k < inst->n_devices; k++)
+		if (inst->claims[k].device != NONE)
+			ret->serial_numbers[k] = device_at(r, inst->claims[k].device)->serial_number;
+}
+
+static uint8_t wave_of(const struct reconcile *r, const struct instance *inst, const struct policy *policy)
+{
+	double place = (double)inst->hash / 4294967296.0;
+	struct pin_subject subject;
+
+	if (policy->n_waves > 0)
+		subject_of(r, inst, &subject);
+	for (uint32_t w = 0; w < policy->n_waves; w++)
+		if (policy->waves[w].is_match ? selector_match(&policy->waves[w].match, &subject) : place < policy->waves[w].percent)
+			return (uint8_t)w;
+	return (uint8_t)policy->n_waves;
+}
+
+void rollout_aim(struct reconcile *r, uint32_t slot)
+{
+	struct target *t = target_at(r, slot);
+	const struct instance *inst = target_instance(r, t);
+	uint32_t desired = target_desired(t), policy = desired ? target_policy(r, t) : NONE;
+	const struct rollout *ro = t->rollout == NONE ? NULL : r->rollouts[t->rollout];
+
+	if (policy == NONE || inst->scope == NONE) {
+		t->rollout = NONE;
+		return;
+	}
+	if (ro && ro->is_used && ro->policy == policy && ro->version == desired && t->aimed_pins == inst->pins)
+		return;
+	if (!ro || !ro->is_used || ro->policy != policy || ro->version != desired)
+		t->rollout = rollout_ensure(r, policy, (enum version_type)t->version_type, desired);
+	if (r->is_out_of_memory)
+		return;
+	t->aimed_pins = inst->pins;
+	t->wave = wave_of(r, inst, &r->settings->policies[r->policies[policy]->index]);
+	t->site = site_name(r, inst, &r->settings->policies[r->policies[policy]->index]);
+}
+
+/* ---- counting ---- */
+
+static void count(struct reconcile *r, const struct counted *c, uint32_t by)
+{
+	struct rollout *ro;
+	struct wave_state *w;
+
+	if (c->rollout == NONE)
+		return;
+	ro = r->rollouts[c->rollout];
+	w = &ro->waves[c->wave];
+	w->phases[c->phase] += by; /* by is 1, or all ones: -1 */
+	w->countable += c->is_countable ? by : 0;
+	w->in_sync += c->is_in_sync ? by : 0;
+	w->lost += c->is_lost ? by : 0;
+	ro->n_targets += by;
+	ro->n_behind += c->is_countable && !c->is_in_sync ? by : 0;
+	rollout_to_check(r, ro);
+}
+
+void rollout_uncount(struct reconcile *r, uint32_t slot)
+{
+	struct target *t = target_at(r, slot);
+
+	count(r, &t->counted, UINT32_MAX);
+	t->counted = (struct counted){ .rollout = NONE };
+}
+
+void rollout_count(struct reconcile *r, uint32_t slot, struct stand s, bool is_countable)
+{
+	struct target *t = target_at(r, slot);
+	struct counted now = { .rollout = t->rollout, .wave = t->wave, .phase = (uint8_t)s.phase };
+
+	is_countable = is_countable && s.phase != PHASE_AHEAD; /* it will never be in sync, and needs nothing */
+	now.is_countable = is_countable;
+	now.is_in_sync = is_countable && s.phase == PHASE_IN_SYNC;
+	now.is_lost = is_countable && s.phase == PHASE_FAILED;
+	if (now.rollout == t->counted.rollout && now.wave == t->counted.wave && now.phase == t->counted.phase &&
+	    now.is_countable == t->counted.is_countable && now.is_lost == t->counted.is_lost)
+		return;
+	rollout_uncount(r, slot);
+	count(r, &now, 1);
+	t->counted = now;
+}
+
+/* ---- halts ---- */
+
+static void rollout_halt(struct reconcile *r, struct rollout *ro, enum halt_cause cause, enum reason reason)
+{
+	if (ro->halt_cause)
+		return;
+	ro->halt_cause = cause;
+	ro->halt_reason = reason;
+	ro->halted_s = r->wall_s;
+	rollout_touch(r, ro);
+	rollout_tell(r, ro, ROLLOUT_HALTED);
+}
+
+static const enum reason halt_reasons[HALT_COUNT_N] = {
+	[HALT_COUNT_DEADLINE] = REASON_DEADLINE,
+	[HALT_COUNT_UNHEALTHY] = REASON_UNHEALTHY,
+	[HALT_COUNT_REJECTED] = REASON_REJECTED,
+};
+
+static void judge_failures(struct reconcile *r, struct rollout *ro)
+{
+	const struct policy *p = settings_policy(r, ro);
+
+	if (!p || ro->failed == 0)
+		return;
+	for (uint32_t i = 0; i < p->halt.n_by_reason; i++)
+		for (unsigned int k = 0; k < HALT_COUNT_N; k++)
+			if (halt_reasons[k] == p->halt.by_reason[i].reason && ro->failed_by[k] >= p->halt.by_reason[i].failures)
+				rollout_halt(r, ro, HALT_BY_REASON, halt_reasons[k]);
+	if (p->halt.failures > 0 && ro->failed >= p->halt.failures)
+		rollout_halt(r, ro, HALT_FAILURES, REASON_NONE);
+	if (p->halt.percent > 0.0 && ro->ended >= p->halt.min_sample && (double)ro->failed >= p->halt.percent * (double)ro->ended - 1e-9)
+		rollout_halt(r, ro, HALT_PERCENT, REASON_NONE);
+}
+
+/* A failure stays one until the next resume, though a later try was good: the site was down for it. */
+void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed, enum reason reason)
+{
+	struct rollout *ro = rollout_find(r, in->policy, in->version_type, in->goal);
+	struct history *h = ro ? target_history(r, target_at(r, in->target)) : NULL;
+	bool is_new;
+
+	if (!h || (!is_failed && in->to != in->goal))
+		return;
+	is_new = h->ended.policy != r->policies[ro->policy]->name || h->ended.version != ro->version || h->ended.epoch != ro->epoch;
+	if (is_new)
+		ro->ended++;
+	else if (h->ended.reason != REASON_NONE || !is_failed)
+		return;
+	h->ended.policy = r->policies[ro->policy]->name;
+	h->ended.version = ro->version;
+	h->ended.epoch = ro->epoch;
+	h->ended.reason = is_failed ? reason : REASON_NONE;
+	ro->failed += is_failed;
+	for (unsigned int k = 0; is_failed && k < HALT_COUNT_N; k++)
+		ro->failed_by[k] += halt_reasons[k] == reason;
+	if (!is_failed)
+		ro->last_progress_s = r->wall_s;
+	memory_target(r, in->target);
+	rollout_touch(r, ro);
+	judge_failures(r, ro);
+}
+
+void rollout_resume(struct reconcile *r, uint32_t slot)
+{
+	struct rollout *ro = r->rollouts[slot];
+
+	ro->halt_cause = HALT_NONE;
+	ro->halt_reason = REASON_NONE;
+	ro->halted_s = 0;
+	ro->epoch++;
+	ro->ended = ro->failed = 0;
+	memset(ro->failed_by, 0, sizeof(ro->failed_by));
+	ro->soak_start_ns = NEVER;
+	ro->last_progress_s = r->wall_s;
+	rollout_touch(r, ro);
+	rollout_to_check(r, ro);
+	rollout_tell(r, ro, ROLLOUT_RESUMED);
+}
+
+/* ---- waves ---- */
+
+bool scope_is_seen(const struct scope_state *s)
+{
+	return s->first_complete_ns != NEVER || s->list_failures >= SCOPE_GIVEN_UP;
+}
+
+bool inventory_is_complete(const struct reconcile *r)
+{
+	for (uint32_t i = 0; i < r->n_scopes; i++)
+		if (!scope_is_seen(r->scopes[i]))
+			return false;
+	return true;
+}
+
+static void wave_advance(struct reconcile *r, struct rollout *ro)
+{
+	ro->wave++;
+	ro->soak_start_ns = NEVER;
+	ro->last_progress_s = r->wall_s;
+	rollout_touch(r, ro);
+	rollout_tell(r, ro, ROLLOUT_WAVE_PASSED);
+}
+
+/* Targets of the wave that must be in sync. */
+static uint32_t wave_needs(const struct wave *wave, const struct wave_state *w)
+{
+	double needed = wave->success * (double)w->countable - 1e-9;
+	uint32_t n = needed > 0.0 ? (uint32_t)needed : 0;
+
+	return (double)n < needed ? n + 1 : n;
+}
+
+static void soak_set(struct reconcile *r, struct rollout *ro, int64_t start_ns)
+{
+	if (ro->soak_start_ns == start_ns)
+		return;
+	ro->soak_start_ns = start_ns;
+	rollout_touch(r, ro);
+}
+
+/* True when the next wave is current now. */
+static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct wave *wave)
+{
+	const struct wave_state *w = &ro->waves[ro->wave];
+	uint32_t needs = wave_needs(wave, w);
+
+	ro->is_awaiting = wave->is_match && w->countable == 0 && ro->approved_wave < (int32_t)ro->wave && ro->n_behind > 0;
+	if (w->countable == 0) {
+		if (ro->n_behind == 0 || ro->is_awaiting)
+			return false;
+		wave_advance(r, ro);
+		return true;
+	}
+	if (w->countable - w->lost < needs) {
+		rollout_halt(r, ro, HALT_WAVE, REASON_NONE);
+		return false;
+	}
+	if (w->in_sync < needs) {
+		soak_set(r, ro, NEVER);
+		return false;
+	}
+	if (ro->soak_start_ns == NEVER)
+		soak_set(r, ro, r->now_ns);
+	if (r->now_ns - ro->soak_start_ns >= wave->soak_ns) {
+		wave_advance(r, ro);
+		return true;
+	}
+	set_timer(r, &ro->timer, ro->soak_start_ns + wave->soak_ns);
+	return false;
+}
+
+static void judge_complete(struct reconcile *r, struct rollout *ro)
+{
+	bool is_complete = ro->n_behind == 0 && ro->n_targets > 0;
+
+	if (ro->is_judged && is_complete != ro->is_complete)
+		rollout_tell(r, ro, is_complete ? ROLLOUT_COMPLETED : ROLLOUT_REOPENED);
+	else if (!ro->is_judged && !is_complete && ro->n_targets > 0)
+		rollout_tell(r, ro, ROLLOUT_BEGAN);
+	ro->is_complete = is_complete;
+	ro->is_judged = true;
+}
+
+static bool has_unsettled(const struct reconcile *r, const struct rollout *ro)
+{
+	for (uint32_t i = 0; i < r->n_intents; i++)
+		if (r->intents[i]->policy == ro->policy && r->intents[i]->goal == ro->version && r->intents[i]->version_type == ro->version_type)
+			return true;
+	return false;
+}
+
+/* Nobody wants its version any more; a halt is remembered until somebody resumes it. */
+static bool rollout_end_if_empty(struct reconcile *r, struct rollout *ro)
+{
+	if (ro->n_targets > 0) {
+		ro->empty_since_ns = NEVER;
+		return false;
+	}
+	if (ro->empty_since_ns == NEVER)
+		ro->empty_since_ns = r->now_ns;
+	set_timer(r, &ro->timer, ro->empty_since_ns + EMPTY_NS > r->now_ns ? ro->empty_since_ns + EMPTY_NS : r->now_ns + EMPTY_NS);
+	if (ro->halt_cause || r->now_ns - ro->empty_since_ns < EMPTY_NS || has_unsettled(r, ro))
+		return true;
+	rollout_tell(r, ro, ROLLOUT_ENDED);
+	memory_forget_rollout(r, ro);
+	timers_cancel(&r->timers, &ro->timer);
+	waves_free(ro);
+	ro->is_used = false;
+	return true;
+}
+
+static void rollout_check(struct reconcile *r, struct rollout *ro)
+{
+	const struct policy *policy = settings_policy(r, ro);
+
+	if (rollout_end_if_empty(r, ro) || !policy || !r->settings->is_enforcing)
+		return;
+	judge_complete(r, ro);
+	judge_failures(r, ro);
+	ro->is_awaiting = false;
+	while (!ro->halt_cause && ro->wave + 1 < ro->n_waves)
+		if (!wave_judge(r, ro, &policy->waves[ro->wave]))
+			break;
+}
+
+void rollouts_check(struct reconcile *r)
+{
+	if (!r->is_rollout_to_check || !r->is_restored || !inventory_is_complete(r))
+		return;
+	r->is_rollout_to_check = false;
+	for (uint32_t i = 0; i < r->n_rollouts && !r->is_out_of_memory; i++) {
+		struct rollout *ro = r->rollouts[i];
+
+		if (!ro->is_used || !ro->is_to_check)
+			continue;
+		ro->is_to_check = false;
+		rollout_check(r, ro);
+	}
+}
+
+/* ---- what holds a wave back ---- */
+
+bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro)
+{
+	for (uint32_t i = 0; i < r->n_pauses; i++) {
+		const struct pause *p = &r->pauses[i];
+
+		if ((p->policy == 0 || p->policy == r->policies[ro->policy]->name) && (p->version == 0 || p->version == ro->version) &&
+		    (p->version_type < 0 || p->version_type == (int)ro->version_type))
+			return true;
+	}
+	return false;
+}
+
+enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent)
+{
+	struct policy_state *p = r->policies[ro->policy];
+	enum reason calendar;
+
+	if (rollout_is_paused(r, ro))
+		return REASON_PAUSED;
+	if (ro->halt_cause)
+		return REASON_HALTED;
+	if (ro->is_awaiting && wave >= ro->wave && !is_urgent)
+		return REASON_APPROVAL;
+	calendar = pacing_calendar_reason(r, p);
+	if (calendar == REASON_FREEZE || is_urgent)
+		return calendar == REASON_FREEZE ? REASON_FREEZE : REASON_NONE;
+	if (calendar != REASON_NONE)
+		return calendar;
+	if (p->index != POLICY_NONE && r->settings->policies[p->index].gate.is_set && p->gate.asked_ns != NEVER && !p->gate.is_open)
+		return REASON_GATE;
+	if (wave > ro->wave)
+		return ro->soak_start_ns != NEVER ? REASON_SOAK : REASON_WAVE;
+	return REASON_NONE;
+}
+
+/* ---- settings, restart ---- */
+
+void rollouts_settings(struct reconcile *r)
+{
+	for (uint32_t i = 0; i < r->n_rollouts && !r->is_out_of_memory; i++) {
+		struct rollout *ro = r->rollouts[i];
+
+		if (!ro->is_used)
+			continue;
+		waves_free(ro);
+		waves_make(r, ro);
+		rollout_to_check(r, ro);
+	}
+}
+
+bool rollout_record(const struct reconcile *r, uint32_t slot, struct record *rec)
+{
+	struct rollout *ro = r->rollouts[slot];
+
+	rec->text[REC_ROLLOUT_TEXT_POLICY] = strings_text(&r->strings, r->policies[ro->policy]->name);
+	rec->text[REC_ROLLOUT_TEXT_VERSION] = strings_text(&r->strings, ro->version);
+	rec->number[REC_ROLLOUT_VERSION_TYPE] = ro->version_type;
+	if (!ro->is_used)
+		return false;
+	ro->is_dirty = false;
+	rec->number[REC_ROLLOUT_WAVE] = ro->wave;
+	rec->number[REC_ROLLOUT_EPOCH] = ro->epoch;
+	rec->number[REC_ROLLOUT_HALT_CAUSE] = ro->halt_cause;
+	rec->number[REC_ROLLOUT_HALT_REASON] = ro->halt_reason;
+	rec->number[REC_ROLLOUT_HALTED_AT] = ro->halted_s;
+	rec->number[REC_ROLLOUT_FIRST_SEEN] = ro->first_seen_s;
+	rec->number[REC_ROLLOUT_LAST_PROGRESS] = ro->last_progress_s;
+	rec->number[REC_ROLLOUT_SOAK_START] = ro->soak_start_ns;
+	rec->number[REC_ROLLOUT_ENDED] = ro->ended;
+	rec->number[REC_ROLLOUT_FAILED] = ro->failed;
+	for (unsigned int k = 0; k < HALT_COUNT_N; k++)
+		rec->number[REC_ROLLOUT_FAILED_DEADLINE + k] = ro->failed_by[k];
+	rec->number[REC_ROLLOUT_APPROVED_WAVE] = ro->approved_wave;
+	return true;
+}
+
+void rollout_restore(struct reconcile *r, const struct record *rec)
+{
+	uint32_t policy = policy_ensure(r, rec->text[REC_ROLLOUT_TEXT_POLICY]), slot = rollout_new(r);
+	struct rollout *ro;
+
+	if (r->is_out_of_memory)
+		return;
+	ro = r->rollouts[slot];
+	rollout_init(r, ro, policy, (enum version_type)rec->number[REC_ROLLOUT_VERSION_TYPE], intern(r, rec->text[REC_ROLLOUT_TEXT_VERSION]));
+	ro->wave = (uint32_t)rec->number[REC_ROLLOUT_WAVE];
+	ro->epoch = (uint32_t)rec->number[REC_ROLLOUT_EPOCH];
+	ro->halt_cause = (enum halt_cause)rec->number[REC_ROLLOUT_HALT_CAUSE];
+	ro->halt_reason = (enum reason)rec->number[REC_ROLLOUT_HALT_REASON];
+	ro->halted_s = rec->number[REC_ROLLOUT_HALTED_AT];
+	ro->first_seen_s = rec->number[REC_ROLLOUT_FIRST_SEEN];
+	ro->last_progress_s = rec->number[REC_ROLLOUT_LAST_PROGRESS];
+	ro->soak_start_ns = rec->number[REC_ROLLOUT_SOAK_START];
+	ro->ended = (uint32_t)rec->number[REC_ROLLOUT_ENDED];
+	ro->failed = (uint32_t)rec->number[REC_ROLLOUT_FAILED];
+	for (unsigned int k = 0; k < HALT_COUNT_N; k++)
+		ro->failed_by[k] = (uint32_t)rec->number[REC_ROLLOUT_FAILED_DEADLINE + k];
+	ro->approved_wave = (int32_t)rec->number[REC_ROLLOUT_APPROVED_WAVE];
+	waves_make(r, ro);
+	rollout_to_check(r, ro);
+}
+
+void rollout_deinit(struct reconcile *r)
+{
+	for (uint32_t i = 0; i < r->n_rollouts; i++) {
+		waves_free(r->rollouts[i]);
+		free(r->rollouts[i]);
+	}
+	free(r->rollouts);
+}
