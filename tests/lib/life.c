@@ -124,6 +124,14 @@ void life_crash(struct world *w)
 	job->arg = is_reboot;
 }
 
+void world_revive(struct world *w)
+{
+	for (size_t i = 0; i < w->n_jobs; i++)
+		if (w->jobs[i]->kind == JOB_RESTART && w->jobs[i]->at_ns > w->now_ns)
+			w->jobs[i]->at_ns = w->now_ns;
+	world_sort_jobs(w);
+}
+
 /* ---- the begin ---- */
 
 static void boot(struct world *w)

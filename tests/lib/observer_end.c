@@ -31,6 +31,9 @@ static void judge(struct observer *o, struct seen_intent *in, const struct seen_
 		in->overdue_ns = ev->now_ns;
 	if (in->there_ns && is_its_own && !in->late_ns && ev->read.read_ns > in->there_ns + in->deadline_ns + in->soak_ns)
 		in->late_ns = ev->now_ns;
+	/* no read at all is nobody's fault, one a whole round later is */
+	if (in->late_ns && is_its_own && !in->later_ns && ev->read.read_ns > in->late_ns + in->deadline_ns + in->soak_ns)
+		in->later_ns = ev->now_ns;
 	in->was_beyond |= version != in->to && version != in->from;
 	in->was_back |= version == in->from && d->status == STATUS_ACTIVE;
 	in->was_healthy |= version == in->to && d->status == STATUS_ACTIVE && d->controller == HEALTH_NORMAL;
@@ -223,7 +226,7 @@ void observer_lifetimes(struct observer *o)
 
 		if (in->overdue_ns && o->w->now_ns > in->overdue_ns + SLACK)
 			break_intent(o, "rule 4", in, "unsettled, and seen after its deadline %lld s ago", (long long)((o->w->now_ns - in->overdue_ns) / NS_PER_S));
-		if (in->late_ns && o->w->now_ns > in->late_ns + in->deadline_ns + in->soak_ns + SLACK)
+		if (in->later_ns && o->w->now_ns > in->later_ns + SLACK)
 			break_intent(o, "rule 4", in, "verifying since %lld s", (long long)((o->w->now_ns - in->there_ns) / NS_PER_S));
 		if (in->store == 0 && in->n_upgrades > 0 && !in->is_restored)
 			break_intent(o, "rule 2", in, "called without a STORE");

@@ -115,6 +115,7 @@ struct world_hooks {
 	void (*chaos)(struct world *w); /* runs when its time has come; plans the next one itself */
 	void (*storing)(struct world *w); /* NULL, or runs when intents are about to be stored */
 	void (*restarting)(struct world *w); /* NULL, or runs when a new life is about to begin */
+	const void *context; /* whose hooks these are */
 };
 
 struct world {
@@ -171,6 +172,7 @@ uint32_t world_pin_of(const struct world_settings *s, const struct world_box *bo
 
 void world_apply(struct world *w);                               /* the draft becomes the settings; the first time it is the first life's begin */
 void world_kill(struct world *w);                                /* now: for scenarios */
+void world_revive(struct world *w);                              /* if it was killed, it starts now */
 int64_t world_wall_s(const struct world *w);
 void world_set_account(struct world *w, uint32_t scope, bool is_usable);  /* … without a word to the core */
 void world_tell_account(struct world *w, uint32_t scope, bool is_usable);
