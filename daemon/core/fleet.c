@@ -450,8 +450,10 @@ static bool instance_set_devices(struct reconcile *r, uint32_t slot, const struc
 static bool device_set_versions(struct reconcile *r, uint32_t slot, const struct device_observation *o, bool is_newer, int64_t read_ns)
 {
 	struct device *d = device_at(r, slot);
+	bool is_changed = d->targets[VERSION_TYPE_DEVICE] == NONE;
 	uint32_t target = target_ensure(r, slot, VERSION_TYPE_DEVICE);
-	bool is_changed = is_newer && target != NONE && target_report(r, target, o->version);
+
+	is_changed |= is_newer && target != NONE && target_report(r, target, o->version);
 
 	if (!o->dpi_version || read_ns <= d->dpi_read_ns)
 		return is_changed;
