@@ -26,4 +26,4 @@ need_packages() {
 	apt-get install -y -qq --no-install-recommends --no-remove $missing >/dev/null
 }
 
-build_packages="gcc libc6-dev meson ninja-build pkg-config git libcjson-dev libconfig-dev libcurl4-openssl-dev libgnutls28-dev libinih-dev libmicrohttpd-dev libssl-dev tzdata zlib1g-dev"
+build_packages="gcc libc6-dev meson ninja-build pkg-config git libcjson-dev libconfig-dev libcurl4-openssl-dev libgnutls28-dev libinih-dev libmicrohttpd-dev libsqlite3-dev libssl-dev tzdata zlib1g-dev"
