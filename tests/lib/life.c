@@ -52,6 +52,7 @@ static bool outlives(struct world *w, struct job *job)
 	case JOB_DEVICE_DROPS:
 	case JOB_DEVICE_DONE:
 	case JOB_RESTART:
+	case JOB_CALENDAR:
 		return true;
 	case JOB_CALL_ARRIVES:
 		job->is_orphan = true;
@@ -66,6 +67,7 @@ static bool outlives(struct world *w, struct job *job)
 	case JOB_ONE_READ:
 	case JOB_OBSERVED:
 	case JOB_CALL_LEAVES:
+	case JOB_GATE_ASKED:
 	case JOB_KIND_N:
 		break;
 	}
@@ -211,5 +213,6 @@ void life_begin(struct world *w, bool is_reboot)
 	observer_begins(w->observer);
 	world_use_settings(w);
 	restore(w);
+	world_tell_calendars(w);
 	observer_begun(w->observer);
 }

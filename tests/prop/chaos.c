@@ -431,6 +431,7 @@ static void calm(struct world *w)
 	settle_settings(w);
 	for (int64_t t = began; t < began + shape_of(w)->calm_ns && !w->failure; t += CALM_PART) {
 		world_run(w, t + CALM_PART);
+		world_help(w);
 		/* At least until a listing was due twice, so that what is shown is what is there. */
 		if (!shape_of(w)->is_whole && t > began + 2 * HOUR && has_arrived(w))
 			break;
