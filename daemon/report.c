@@ -8,6 +8,7 @@
 #include "report.h"
 
 #include "cloud/errors.h"
+#include "ledger.h"
 #include "log.h"
 #include "process.h"
 #include "tell.h"
@@ -56,6 +57,7 @@ struct report {
 	struct series *upgrade_duration, *steps, *step_duration, *stall, *heartbeat, *in_flight, *paused;
 	struct series *commits, *commit_failures, *commit_duration;
 	bool is_store_failing; /* told, and not told as recovered */
+	bool has_tallies; /* the series of what survives a restart are made */
 	struct series *messages[LOG_LEVEL_N], *dropped;
 };
 
@@ -102,23 +104,9 @@ static void make_scope(struct report *x, uint32_t scope)
 		if (error_codes[i].is_documented)
 			s->upgrade_errors[n++] = MAKE(x, METRIC_UPGRADE_ERRORS, account, region, error_codes[i].code);
 	s->upgrade_errors[n] = MAKE(x, METRIC_UPGRADE_ERRORS, account, region, "other");
-	for (int t = 0; t < VERSION_TYPE_N; t++)
-		MAKE(x, METRIC_EXTERNAL_VERSION_CHANGES, account, region, version_type_names[t]);
 	s->up = MAKE(x, METRIC_UP, account, region);
 	s->last_success = MAKE(x, METRIC_INVENTORY_LAST_SUCCESS, account, region);
 	s->duration = MAKE(x, METRIC_INVENTORY_DURATION, account, region);
-}
-
-static void make_upgrades(struct report *x, uint32_t scope, enum version_type type, uint32_t policy)
-{
-	const char *account = settings_of(x)->scopes[scope].account;
-	const char *region = settings_of(x)->scopes[scope].region_id;
-	const char *name = settings_of(x)->policies[policy].name;
-
-	MAKE(x, METRIC_UPGRADES_STARTED, account, region, version_type_names[type], name);
-	MAKE(x, METRIC_UPGRADES_SUCCEEDED, account, region, version_type_names[type], name);
-	for (size_t i = 0; i < N_FAILED_REASONS; i++)
-		MAKE(x, METRIC_UPGRADES_FAILED, account, region, version_type_names[type], name, reason_names[failed_reasons[i]]);
 }
 
 static struct series *make_plain(struct report *x, enum metric_id id)
@@ -169,13 +157,8 @@ int report_new(struct daemon *d, struct report **ret_report)
 		report_free(x);
 		return -ENOMEM;
 	}
-	for (uint32_t s = 0; s < settings->n_scopes; s++) {
+	for (uint32_t s = 0; s < settings->n_scopes; s++)
 		make_scope(x, s);
-		for (uint32_t p = 0; p < settings->n_policies; p++) {
-			make_upgrades(x, s, VERSION_TYPE_DEVICE, p);
-			make_upgrades(x, s, VERSION_TYPE_DPI, p);
-		}
-	}
 	make_daemon(x);
 	if (d->error) {
 		report_free(x);
@@ -348,30 +331,29 @@ void report_store(struct report *x, bool is_stored, const char *error)
 		log_line(LOG_LEVEL_ERROR, "the state store takes nothing; no upgrade starts until it does", { "error", error });
 }
 
-/* ---- the daemon itself ---- */
+/* ---- what survives a restart ---- */
 
-void report_step(struct report *x, int64_t duration_ns)
+static void make_upgrades(struct report *x, uint32_t scope, enum version_type type, uint32_t policy)
 {
-	series_add(x->steps, 1);
-	series_observe(x->step_duration, (double)duration_ns / NS_PER_S);
+	const char *account = settings_of(x)->scopes[scope].account;
+	const char *region = settings_of(x)->scopes[scope].region_id;
+	const char *name = settings_of(x)->policies[policy].name;
+
+	MAKE(x, METRIC_UPGRADES_STARTED, account, region, version_type_names[type], name);
+	MAKE(x, METRIC_UPGRADES_SUCCEEDED, account, region, version_type_names[type], name);
+	for (size_t i = 0; i < N_FAILED_REASONS; i++)
+		MAKE(x, METRIC_UPGRADES_FAILED, account, region, version_type_names[type], name, reason_names[failed_reasons[i]]);
 }
 
-void report_turn(struct report *x, int64_t stall_ns)
+static void make_tallies(struct report *x)
 {
-	series_observe(x->stall, (double)stall_ns / NS_PER_S);
-	series_set(x->heartbeat, (double)x->d->wall_s);
-}
-
-static void refresh_account(struct report *x, uint32_t account)
-{
-	struct account_series *s = &x->accounts[account];
-	int64_t expires_s = identity_expires_s(x->d->identities[account]);
-
-	series_set(s->valid, identity_is_valid(x->d->identities[account]) && !s->is_refused);
-	if (expires_s && !s->expiry)
-		s->expiry = MAKE(x, METRIC_CREDENTIALS_EXPIRY, x->d->config->accounts[account].name);
-	if (s->expiry)
-		series_set(s->expiry, (double)expires_s);
+	for (uint32_t s = 0; s < settings_of(x)->n_scopes; s++)
+		for (int t = 0; t < VERSION_TYPE_N; t++) {
+			for (uint32_t p = 0; p < settings_of(x)->n_policies; p++)
+				make_upgrades(x, s, (enum version_type)t, p);
+			MAKE(x, METRIC_EXTERNAL_VERSION_CHANGES, settings_of(x)->scopes[s].account, settings_of(x)->scopes[s].region_id,
+			     version_type_names[t]);
+		}
 }
 
 static bool is_failed_reason(enum reason reason)
@@ -407,13 +389,48 @@ static void refresh_tally(struct report *x, const struct tally_view *t)
 		series_set(s, (double)t->value);
 }
 
+/*
+ * They are not shown before the state was read: a counter that stood at N in the last life, is scraped as 0 in this one and
+ * then stands at N again, has grown by N for everybody who asks.
+ */
 static void refresh_tallies(struct report *x)
 {
 	struct tally_view t;
 
+	if (!x->has_tallies && !ledger_is_loaded(x->d->ledger))
+		return;
+	if (!x->has_tallies)
+		make_tallies(x);
+	x->has_tallies = true;
 	for (uint32_t i = 0; i < reconcile_tallies(x->d->core); i++)
 		if (reconcile_tally(x->d->core, i, &t))
 			refresh_tally(x, &t);
+}
+
+/* ---- the daemon itself ---- */
+
+void report_step(struct report *x, int64_t duration_ns)
+{
+	series_add(x->steps, 1);
+	series_observe(x->step_duration, (double)duration_ns / NS_PER_S);
+}
+
+void report_turn(struct report *x, int64_t stall_ns)
+{
+	series_observe(x->stall, (double)stall_ns / NS_PER_S);
+	series_set(x->heartbeat, (double)x->d->wall_s);
+}
+
+static void refresh_account(struct report *x, uint32_t account)
+{
+	struct account_series *s = &x->accounts[account];
+	int64_t expires_s = identity_expires_s(x->d->identities[account]);
+
+	series_set(s->valid, identity_is_valid(x->d->identities[account]) && !s->is_refused);
+	if (expires_s && !s->expiry)
+		s->expiry = MAKE(x, METRIC_CREDENTIALS_EXPIRY, x->d->config->accounts[account].name);
+	if (s->expiry)
+		series_set(s->expiry, (double)expires_s);
 }
 
 void report_refresh(struct report *x)
