@@ -216,6 +216,7 @@ void observer_settled(struct observer *o, const struct action *a)
 	close_intent(o, in);
 	check_outcome(o, in, a);
 	count(o, in);
+	observer_rollout_ended(o, in, a->reason);
 	tally(o, in, a->reason);
 }
 
