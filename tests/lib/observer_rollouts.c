@@ -357,10 +357,11 @@ void observer_check_site(const struct observer *o, const struct seen_intent *in)
 
 static uint32_t n_managed(struct observer *o, uint32_t scope)
 {
+	struct target_view v;
 	uint32_t n = 0;
 
-	for (size_t i = 0; i < o->targets_size; i++)
-		n += o->targets[i].is_live && o->targets[i].view.policy != POLICY_NONE && observer_is_same_account(o, o->targets[i].view.scope, scope);
+	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++)
+		n += reconcile_target_facts(o->w->core, slot, &v) && v.policy != POLICY_NONE && observer_is_same_account(o, v.scope, scope);
 	return n;
 }
 

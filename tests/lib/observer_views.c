@@ -288,7 +288,7 @@ void observer_views(struct observer *o, const struct event *ev, const struct pla
 	uint32_t slots = reconcile_target_slots(o->w->core);
 
 	check_pacing(o);
-	if (o->w->checks_all || o->countdown == 0) {
+	if (o->w->checks_all || o->countdown == 0 || ev->kind == EVENT_SETTINGS) {
 		o->countdown = 64 + (uint64_t)slots * 4;
 		look_at_all(o);
 		observer_store_all(o);

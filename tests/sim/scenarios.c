@@ -343,8 +343,8 @@ static void typo_for_all(struct world *w)
 
 static void kill_at_store(struct world *w)
 {
-	if (w->life == 1 && w->now_ns > 30 * MINUTE)
-		world_script(w, w->now_ns + NS_PER_S, kill_now, 0);
+	if (w->life == 1 && reconcile_in_flight(w->core) > 0)
+		world_script(w, w->now_ns + 5 * NS_PER_S, kill_now, 0);
 }
 
 static void crash_after_commit(struct world *w)
