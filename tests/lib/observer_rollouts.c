@@ -49,8 +49,8 @@ static bool is_countable(const struct target_view *v)
 {
 	if (v->phase == PHASE_UNMANAGED || v->phase == PHASE_UNKNOWN || v->phase == PHASE_AHEAD)
 		return false;
-	if (v->phase == PHASE_WAITING && v->reason < REASON_HELD)
-		return false; /* that is shown before offline, held and unapproved: nobody can tell */
+	if (v->phase == PHASE_WAITING && v->reason < REASON_APPROVAL)
+		return false; /* that is shown before offline and unapproved: nobody can tell */
 	if (v->phase == PHASE_WAITING)
 		return v->reason != REASON_OFFLINE && v->reason != REASON_HELD && v->reason != REASON_APPROVAL;
 	return v->phase != PHASE_FAILED || v->reason < REASON_INVALID_INSTANCE || v->reason > REASON_FORBIDDEN;
