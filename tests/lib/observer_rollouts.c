@@ -373,11 +373,11 @@ static uint32_t scope_of(const struct seen_serial *s)
 	return NONE;
 }
 
-static void add_change(struct observer *o, struct seen_serial *s, enum version_type type, int64_t at_ns)
+static void add_change(struct observer *o, struct seen_serial *s, enum version_type type, uint32_t scope, int64_t at_ns)
 {
 	s->counts[type].changed_ns = at_ns;
 	o->changes = observer_grow(o->changes, &o->changes_size, o->n_changes + 1, sizeof(*o->changes));
-	o->changes[o->n_changes++] = (struct seen_change){s, type, at_ns};
+	o->changes[o->n_changes++] = (struct seen_change){s, type, scope, at_ns};
 }
 
 /* So many a day without a word of an operator, and no more; of each target that is there the last one. */
@@ -390,7 +390,7 @@ static void check_budget(struct observer *o, uint32_t scope, int64_t at_ns)
 		const struct seen_change *c = &o->changes[i];
 		uint32_t of = c->of->counts[c->type].changed_ns == c->at_ns && c->at_ns > at_ns - DAY ? scope_of(c->of) : NONE;
 
-		n += of != NONE && observer_is_same_account(o, of, scope);
+		n += of != NONE && observer_is_same_account(o, of, scope) && (c->scope == NONE || observer_is_same_account(o, c->scope, scope));
 	}
 	if (n > CHANGES_FREE && n > radius * managed + 3) /* some may have left meanwhile */
 		world_break(o->w, "rule 13", "%u changes in a day without a word, of %u managed targets, radius %.2f", n, managed, radius);
@@ -421,7 +421,7 @@ static void check_change(struct observer *o, struct seen_serial *s, const struct
 	if (scope == NONE || version < 0)
 		return;
 	if (at_ns != INT64_MIN && at_ns + o->w->boot_ns != s->counts[type].changed_ns) {
-		add_change(o, s, type, at_ns + o->w->boot_ns);
+		add_change(o, s, type, scope, at_ns + o->w->boot_ns);
 		check_budget(o, scope, at_ns + o->w->boot_ns);
 	} else if (!is_there && !is_granted(o, scope, rec)) {
 		world_break(o->w, "rule 13", "%s is approved for %s without a word, and without counting", s->serial, rec->text[REC_TARGET_TEXT_APPROVED]);
@@ -524,7 +524,7 @@ void observer_take_words(struct observer *o, const struct record *rec, int64_t a
 	uint32_t policy = 0;
 
 	if (rec->number[REC_TARGET_APPROVED_AT] != INT64_MIN)
-		add_change(o, s, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], approved_ns);
+		add_change(o, s, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], NONE, approved_ns);
 	c->is_held = rec->text[REC_TARGET_TEXT_HELD_BY][0] != '\0';
 	c->urgent = world_version_rank(rec->text[REC_TARGET_TEXT_URGENT]) + 1;
 	c->approved = world_version_rank(rec->text[REC_TARGET_TEXT_APPROVED]) + 1;
