@@ -44,6 +44,18 @@ static uint32_t wave_of(const struct observer *o, const struct seen_box *box, ui
 	return more->n_waves;
 }
 
+/* Is the target one of that rollout, and of its current wave? */
+static bool is_in_wave(const struct observer *o, const struct seen_rollout *ro, const struct target_view *v)
+{
+	const struct seen_box *box = observer_box_at(o, v->instance);
+
+	if (v->policy != ro->policy || v->version_type != ro->type || world_version_rank(v->desired) != ro->version)
+		return false;
+	if (!box || !box->is_named || (v->is_in_progress && !observer_holds(box, v->serial_number)))
+		return false; /* its wave is not known, or it is nowhere now */
+	return wave_of(o, box, ro->policy) == ro->wave;
+}
+
 /* What could be upgraded now whatever the policy says (rule 9). */
 static bool is_countable(const struct target_view *v)
 {
@@ -67,9 +79,7 @@ static void check_passed(struct observer *o, const struct seen_rollout *ro)
 		return;
 	}
 	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++) {
-		if (!reconcile_target(o->w->core, slot, &v) || v.policy != ro->policy || v.version_type != ro->type ||
-		    world_version_rank(v.desired) != ro->version || !observer_box_at(o, v.instance) ||
-		    wave_of(o, observer_box_at(o, v.instance), ro->policy) != ro->wave)
+		if (!reconcile_target(o->w->core, slot, &v) || !is_in_wave(o, ro, &v))
 			continue;
 		countable += is_countable(&v);
 		in_sync += v.phase == PHASE_IN_SYNC;

@@ -408,7 +408,7 @@ static void chaos_faults(struct world *w)
 static void chaos(struct world *w)
 {
 	static void (*const deeds[])(struct world *w) = {
-		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_come_and_go,
+		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_health, chaos_come_and_go,
 		chaos_move, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
 		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, world_help,
 	};
