@@ -394,15 +394,17 @@ static void add_change(struct observer *o, struct seen_serial *s, enum version_t
 static void check_budget(struct observer *o, uint32_t scope, int64_t at_ns)
 {
 	double radius = o->w->applied->scopes[scope].blast_radius;
-	uint32_t n = 0, managed = n_managed(o, scope);
+	uint32_t n = 0, n_before = 0, managed = n_managed(o, scope);
 
 	for (size_t i = o->n_changes; i-- > 0 && o->n_changes - i < 20000;) {
 		const struct seen_change *c = &o->changes[i];
 		uint32_t of = c->of->counts[c->type].changed_ns == c->at_ns && c->at_ns > at_ns - DAY ? scope_of(c->of) : NONE;
 
 		n += of != NONE && observer_is_same_account(o, of, scope) && (c->scope == NONE || observer_is_same_account(o, c->scope, scope));
+		n_before += of != NONE && c->scope == NONE;
 	}
-	if (n > CHANGES_FREE && n > radius * managed + 3) /* some may have left meanwhile */
+	/* of what an earlier life let through, some may have been of another account then */
+	if (n > CHANGES_FREE + (n_before > 0 ? 3 : 0) && n > radius * managed + 3) /* some may have left meanwhile */
 		world_break(o->w, "rule 13", "%u changes in a day without a word, of %u managed targets, radius %.2f", n, managed, radius);
 }
 
