@@ -23,7 +23,7 @@
 
 static const struct shape shapes[] = {
 	{.chaos_ns = 8 * HOUR, .calm_ns = 96 * HOUR, .gap_ns = 10 * MINUTE, .poll_min = 1, .poll_max = 5, .least_boxes = 0,
-	 .begin_boxes = 10, .most_boxes = 16, .page_size = 4, .checks_all = true, .crashes = 12},
+	 .begin_boxes = 10, .most_boxes = 16, .page_size = 4, .checks_all = true, .crashes = 24},
 	{.chaos_ns = 40 * HOUR, .calm_ns = 32 * HOUR, .is_whole = true, .gap_ns = 3 * HOUR, .poll_min = 10, .poll_max = 60, .least_boxes = 1,
 	 .begin_boxes = 20, .most_boxes = 24, .page_size = 7, .crashes = 4},
 	{.chaos_ns = 336 * HOUR, .calm_ns = 168 * HOUR, .is_whole = true, .gap_ns = 2 * HOUR, .poll_min = 30, .poll_max = 120, .least_boxes = 1000,

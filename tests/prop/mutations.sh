@@ -12,7 +12,7 @@ set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 list=$root/tests/prop/mutations.txt
 cc=${CC:-gcc} work=${WORK:-$root/build-mutations}
-runs=${RUNS:-200}
+runs=${RUNS:-400}
 
 compile() { # source object
 	# shellcheck disable=SC2086
