@@ -343,6 +343,7 @@ static void report_action(struct report *x, const struct action *a, const char *
 	case ACTION_TELL_ACT:
 	case ACTION_TELL_ROLLOUT:
 	case ACTION_TELL_APPROVAL:
+	case ACTION_TELL_AUTO_UPGRADE:
 	case ACTION_KIND_N:
 		break;
 	}
