@@ -19,7 +19,6 @@
 #define AUTO_TRIES 3 /* failed reads of a target in a row, before it waits for its turn like all others */
 #define AUTO_WAIT_NS (60 * NS_PER_S)
 #define AUTO_WAIT_MAX_NS HOUR_NS
-#define AUTO_AGAIN_NS (24 * HOUR_NS) /* who sets it back by hand is overruled once in that time */
 
 static const char manual[] = "manual";
 /* What the API wants with every policy, for one that was told without: every day at four, as in the vendor's own example. */
@@ -193,9 +192,10 @@ static bool is_wish_new(struct reconcile *r, const struct target *t)
 
 	if (!h || h->wish == wish)
 		return false;
+	if (h->wish != AUTO_WISH_NONE || wish != AUTO_WISH_MANUAL) /* else as an earlier life left it */
+		h->not_before_ns = NEVER;
 	h->wish = (uint8_t)wish;
 	h->n_sets = h->n_waits = 0;
-	h->not_before_ns = NEVER;
 	timers_cancel(&r->timers, &h->timer);
 	return true;
 }
@@ -362,12 +362,22 @@ static bool is_fresh(const struct reconcile *r, const struct auto_hold *h, uint3
 	return h->read_ns != NEVER && r->now_ns - h->read_ns <= (gentle > FRESH_MAX_AGE_NS ? gentle : FRESH_MAX_AGE_NS);
 }
 
+/* Is what was read last not what is wished, and in our hands? */
+static bool is_to_set(const struct reconcile *r, const struct target *t, const struct auto_hold *h)
+{
+	const struct auto_upgrade_policy *policy = auto_policy_of(r, t);
+
+	return h->wish == AUTO_WISH_MANUAL ? is_against_pins(policy) : is_manual(policy);
+}
+
 static void act(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
 	struct auto_hold *h = auto_hold_of(r, t);
 
 	move(r, slot, AUTO_LIST_REGULAR);
+	if (h && t->auto_policy && is_fresh(r, h, t->auto_scope) && !is_to_set(r, t, h))
+		return;
 	if (h && (!target_is_online(r, t) || (t->auto_policy && is_blocked(r, t))))
 		hold_wait(r, h);
 	else if (!h || !h->is_stored || !is_fresh(r, h, t->auto_scope) || !t->auto_policy)
@@ -454,7 +464,6 @@ static void hold_keep(struct reconcile *r, uint32_t slot, const struct auto_upgr
 		h->wish = AUTO_WISH_MANUAL;
 	}
 	auto_policy_set(r, &h->former, policy);
-	h->held_since_s = r->wall_s;
 	h->is_taken = false;
 	h->n_sets = 0;
 	auto_hold_touch(r, h);
@@ -462,17 +471,16 @@ static void hold_keep(struct reconcile *r, uint32_t slot, const struct auto_upgr
 
 static void hold_fulfilled(struct reconcile *r, uint32_t slot, struct auto_hold *h)
 {
-	int64_t since_ns = h->set_ns;
-
-	if (!h->is_taken && !h->is_of_earlier_life)
+	if (h->set_ns == NEVER) /* in an earlier life */
+		h->set_ns = r->now_ns;
+	if (!h->is_taken) {
 		tell(r, slot, AUTO_UPGRADE_HELD, auto_policy_text(r, h->former)->upgrade_type, manual);
-	if (since_ns == NEVER) /* set in an earlier life, no later than now */
-		since_ns = r->wall_s > h->held_since_s && r->wall_s - h->held_since_s < AUTO_AGAIN_NS / NS_PER_S ?
-			   r->now_ns - (r->wall_s - h->held_since_s) * NS_PER_S : r->now_ns;
-	h->is_taken = true;
-	h->is_of_earlier_life = false;
+		h->is_taken = true;
+		h->held_since_s = r->wall_s - (r->now_ns - h->set_ns) / NS_PER_S;
+		auto_hold_touch(r, h);
+	}
 	h->n_sets = h->n_waits = 0;
-	h->not_before_ns = since_ns + AUTO_AGAIN_NS;
+	h->not_before_ns = h->set_ns + AUTO_AGAIN_NS;
 }
 
 static void wish_manual(struct reconcile *r, uint32_t slot, const struct auto_upgrade_policy *policy)
@@ -510,19 +518,6 @@ static void wish_former(struct reconcile *r, uint32_t slot, const struct auto_up
 	auto_hold_drop(r, hold);
 }
 
-/* A hold of an earlier life that somebody overruled since counts as set then. */
-static void hold_remember(struct reconcile *r, struct auto_hold *h, const struct target *t)
-{
-	int64_t passed_s = r->wall_s - h->held_since_s;
-
-	if (!h->is_of_earlier_life || h->former == t->auto_policy || is_manual(auto_policy_of(r, t)))
-		return;
-	h->is_of_earlier_life = false;
-	if (passed_s < 0 || passed_s > AUTO_AGAIN_NS / NS_PER_S)
-		return;
-	h->not_before_ns = r->now_ns + AUTO_AGAIN_NS - passed_s * NS_PER_S;
-}
-
 static void take(struct reconcile *r, uint32_t slot, const struct auto_upgrade_policy *policy)
 {
 	struct target *t = target_at(r, slot);
@@ -535,10 +530,8 @@ static void take(struct reconcile *r, uint32_t slot, const struct auto_upgrade_p
 	t->auto_failures = 0;
 	if (r->is_out_of_memory)
 		return;
-	if (h) {
+	if (h)
 		h->read_ns = r->now_ns;
-		hold_remember(r, h, t);
-	}
 	policy = auto_policy_of(r, t);
 	if (wish_of(r, t) == AUTO_WISH_MANUAL)
 		wish_manual(r, slot, policy);

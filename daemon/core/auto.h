@@ -10,6 +10,8 @@ struct event;
 struct reconcile;
 struct target;
 
+#define AUTO_AGAIN_NS (24 * 3600 * NS_PER_S) /* who sets it back by hand is overruled once in that time */
+
 /* In which list of its scope a target stands: whose turn comes first. */
 enum auto_list {
 	AUTO_LIST_NONE,
@@ -54,7 +56,7 @@ struct auto_hold {
 	uint32_t former;       /* policy, as a target keeps it */
 	uint32_t n_sets;       /* since it was last as wished */
 	uint32_t n_waits;      /* looks in a row at which it could not be set */
-	int64_t held_since_s;  /* wall clock: when `former` was told */
+	int64_t held_since_s;  /* wall clock: when it was set, once that was seen; 0: not yet */
 	int64_t left_ns, read_ns, set_ns, not_before_ns;
 	uint8_t version_type;
 	uint8_t wish;          /* enum auto_wish: the one that the counts are of */
@@ -62,7 +64,6 @@ struct auto_hold {
 	bool is_sent;          /* it may have been set by us */
 	bool is_confirming;    /* … since it was read last */
 	bool is_taken;         /* … and was seen so */
-	bool is_of_earlier_life;
 	struct timer timer;
 };
 

@@ -114,7 +114,7 @@ uint32_t auto_hold_new(struct reconcile *r, const char *serial, enum version_typ
 		goto out_of_memory;
 	h = auto_hold_at(r, slot);
 	*h = (struct auto_hold){ .serial_number = strdup(serial), .instance_id = strdup(instance_id), .hash = hash_text(serial) ^ (uint32_t)type,
-				 .target = NONE, .held_since_s = r->wall_s, .left_ns = r->now_ns, .read_ns = NEVER, .set_ns = NEVER,
+				 .target = NONE, .left_ns = r->now_ns, .read_ns = NEVER, .set_ns = NEVER,
 				 .not_before_ns = NEVER, .version_type = (uint8_t)type };
 	timer_init(&h->timer, TIMER_AUTO_HOLD, slot);
 	auto_policy_set(r, &h->former, former);
@@ -205,6 +205,8 @@ void auto_restore(struct reconcile *r, const struct record *rec)
 	struct auto_upgrade_policy former = { .duration_min = minutes(rec->number[REC_AUTO_DURATION_MIN]),
 					      .jitter_min = minutes(rec->number[REC_AUTO_JITTER_MIN]) };
 	enum version_type type = (enum version_type)rec->number[REC_AUTO_VERSION_TYPE];
+	struct auto_hold *h;
+	int64_t passed_s;
 	uint32_t slot;
 
 	put(former.upgrade_type, sizeof(former.upgrade_type), rec->text[REC_AUTO_TEXT_TYPE]);
@@ -215,8 +217,15 @@ void auto_restore(struct reconcile *r, const struct record *rec)
 	slot = auto_hold_new(r, rec->text[REC_AUTO_TEXT_SERIAL], type, rec->text[REC_AUTO_TEXT_INSTANCE], &former);
 	if (slot == NONE)
 		return;
-	auto_hold_at(r, slot)->held_since_s = rec->number[REC_AUTO_HELD_SINCE];
-	auto_hold_at(r, slot)->is_stored = auto_hold_at(r, slot)->is_sent = auto_hold_at(r, slot)->is_of_earlier_life = true;
+	h = auto_hold_at(r, slot);
+	h->is_stored = h->is_sent = true; /* it may have been */
+	h->held_since_s = rec->number[REC_AUTO_HELD_SINCE];
+	h->is_taken = h->held_since_s != 0;
+	if (!h->is_taken)
+		return;
+	passed_s = r->wall_s > h->held_since_s ? r->wall_s - h->held_since_s : 0;
+	h->set_ns = passed_s < AUTO_AGAIN_NS / NS_PER_S ? r->now_ns - passed_s * NS_PER_S : r->now_ns - AUTO_AGAIN_NS;
+	h->not_before_ns = h->set_ns + AUTO_AGAIN_NS;
 }
 
 void auto_forget(struct reconcile *r)
