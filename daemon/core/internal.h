@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "auto.h"
 #include "backoff.h"
 #include "pin.h"
 #include "reconcile.h"
@@ -39,13 +40,6 @@
 #define SWEEP_DEVICES 256 /* of one step */
 #define SCOPE_GIVEN_UP 3 /* listings of a scope that failed in a row, before anybody stops waiting for its first */
 #define LIMIT_CATALOGUE_ENTRIES 512
-
-struct link {
-	uint32_t prev, next;
-};
-struct list {
-	uint32_t head, tail;
-};
 
 /* One place of an instance for a device. Its number is instance * LIMIT_DEVICES + position. */
 struct claim {
@@ -221,6 +215,10 @@ struct target {
 	struct counted counted;
 	uint32_t rollout;        /* NONE: unmanaged, or its version is not known yet */
 	uint32_t site;           /* interned name; 0: its instance alone */
+	struct link auto_link;   /* of its scope's lists for the cloud's own upgrader */
+	uint32_t auto_scope;     /* whose list that is */
+	uint32_t auto_policy;    /* what the upgrader is set to, 0: not known */
+	uint32_t auto_hold;      /* place from 1, 0: none */
 	uint32_t aimed_pins;     /* the instance's count of changes that wave and site are of */
 	uint8_t wave, placed_wave;
 	uint8_t version_type;
@@ -229,6 +227,8 @@ struct target {
 	uint8_t wait_reason;   /* what it shows */
 	uint8_t n_waits;       /* of this kind in a row before this one */
 	uint8_t place_kind;    /* enum target_place */
+	uint8_t auto_list;     /* enum auto_list */
+	uint8_t auto_failures; /* reads of its upgrader that failed in a row */
 	bool is_absent : 1;    /* the device reports none of this type; the slot keeps its history */
 	bool is_version_odd : 1;
 	bool is_wait_over : 1; /* it shows on, and stands in nobody's way */
@@ -396,6 +396,7 @@ struct scope_state {
 	uint32_t dpi_failures; /* first reads in a row that brought nothing */
 	bool is_dpi_turn_regular;
 	struct list seen, dpi_first, dpi_regular;
+	struct auto_upgrader auto_upgrader;
 	struct timer list_timer, stale_timer, dpi_timer, follow_timer, wake_timer;
 };
 
@@ -491,6 +492,8 @@ struct reconcile {
 	bool is_storing;
 	struct slab remembered;
 	struct map remembered_map;
+	struct slab auto_holds, auto_policies;
+	struct map auto_hold_map, auto_policy_map;
 	int64_t forget_ns; /* when to look for what may be forgotten */
 	struct tally *tallies;
 	uint32_t n_tallies, cap_tallies;
@@ -746,6 +749,7 @@ void memory_rollout(struct reconcile *r, uint32_t rollout);
 void memory_forget_rollout(struct reconcile *r, const struct rollout *ro);
 void memory_pause(struct reconcile *r, const struct pause *p); /* also when it is about to go */
 void memory_catalogue(struct reconcile *r, uint32_t catalogue, uint32_t version); /* version 0: the read itself */
+void memory_auto(struct reconcile *r, const struct auto_hold *h); /* also when it is about to go */
 void memory_tally(struct reconcile *r, uint32_t scope, enum tally_kind kind, enum version_type type, uint32_t policy_name, enum reason reason);
 /* One STORE of all that is dirty, unless one is under way or failed just now. */
 void memory_store(struct reconcile *r);

@@ -110,6 +110,11 @@ void memory_catalogue(struct reconcile *r, uint32_t index, uint32_t version)
 				     .version_type = r->catalogues[index]->version_type });
 }
 
+void memory_auto(struct reconcile *r, const struct auto_hold *h)
+{
+	dirty_gone(r, RECORD_AUTO_UPGRADE, h->serial_number, (enum version_type)h->version_type, 0);
+}
+
 void memory_tally(struct reconcile *r, uint32_t scope, enum tally_kind kind, enum version_type type, uint32_t policy_name, enum reason reason)
 {
 	struct tally t = { .kind = kind, .version_type = type, .reason = reason, .policy = policy_name };
@@ -354,6 +359,11 @@ static bool record_catalogue(const struct reconcile *r, struct dirty *d, struct 
 	return catalogue_record(r, d->name, d->version_type, d->version, rec);
 }
 
+static bool record_auto(const struct reconcile *r, struct dirty *d, struct record *rec)
+{
+	return auto_record(r, d->serial_number, d->version_type, rec);
+}
+
 /* False: it is gone, and its key is told. */
 static bool (*const writers[RECORD_KIND_N])(const struct reconcile *r, struct dirty *d, struct record *rec) = {
 	[RECORD_TARGET] = record_target,
@@ -364,6 +374,7 @@ static bool (*const writers[RECORD_KIND_N])(const struct reconcile *r, struct di
 	[RECORD_CATALOGUE] = record_catalogue,
 	[RECORD_SCOPE] = record_scope,
 	[RECORD_TALLY] = record_tally,
+	[RECORD_AUTO_UPGRADE] = record_auto,
 	[RECORD_INTENT] = record_intent,
 };
 
@@ -420,6 +431,8 @@ static void show_committed(struct reconcile *r, const struct dirty *d)
 {
 	struct target *t;
 
+	if (d->kind == RECORD_AUTO_UPGRADE)
+		auto_stored(r, d->serial_number, d->version_type);
 	if (d->kind == RECORD_TALLY)
 		r->tallies[d->slot].committed = d->value;
 	if (d->kind != RECORD_TARGET)
@@ -436,6 +449,10 @@ static void dirty_again(struct reconcile *r, struct dirty d)
 	struct intent *in = d.kind == RECORD_INTENT ? intent_find(r, d.id) : NULL;
 	struct tally *tally = d.kind == RECORD_TALLY ? &r->tallies[d.slot] : NULL;
 
+	if (d.kind == RECORD_AUTO_UPGRADE && !auto_dirty_again(r, d.serial_number, d.version_type)) {
+		free(d.serial_number);
+		return;
+	}
 	if ((t && t->is_dirty) || (in && in->is_dirty) || (tally && tally->is_dirty))
 		return;
 	if (t)

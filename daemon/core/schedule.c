@@ -211,6 +211,7 @@ void schedule_scope(struct reconcile *r, uint32_t scope)
 	if (s->first_complete_ns != NEVER && !pacing_is_settled(r, s))
 		set_timer(r, &s->wake_timer, s->first_complete_ns + r->longest_deadline_ns);
 	stale_timer(r, scope); /* the interval may be shorter now */
+	auto_scope(r, scope);
 }
 
 void schedule_listed(struct reconcile *r, const struct event *ev)
@@ -634,8 +635,10 @@ void schedule_answer(struct reconcile *r, const struct event *ev)
 			  ev->kind == EVENT_CATALOGUE	? ev->catalogue.ticket : ev->read.ticket;
 	struct request *q = request_take(r, ticket);
 
-	if (!q)
+	if (!q) {
+		auto_read_failed(r, ticket); /* a read of the cloud's own upgrader has no request */
 		return;
+	}
 	if (q->catalogue != NONE)
 		catalogue_answer(r, q->catalogue, ev);
 	else if (q->is_follow && ev->kind == EVENT_FOLLOWED && ev->read.scope < r->n_scopes)

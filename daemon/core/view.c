@@ -129,6 +129,7 @@ static const struct target *view_facts(const struct reconcile *r, uint32_t slot,
 		.held_why = target_is_operator_held(t) ? t->history->held_why : "",
 		.first_seen_s = t->first_seen_s,
 		.approved = strings_text(&r->strings, t->approved),
+		.auto_upgrade = auto_policy_of(r, t),
 	};
 	if (t->history) {
 		ret_view->last_success_s = t->history->committed.last_success_s;
