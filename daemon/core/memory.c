@@ -153,6 +153,13 @@ static struct target *dirty_target(const struct reconcile *r, const struct dirty
 	return t && t->born && t->id == d->id ? t : NULL;
 }
 
+static struct target *target_of(const struct reconcile *r, const char *serial, enum version_type type)
+{
+	uint32_t device = device_find(r, serial), slot = device == NONE ? NONE : device_at(r, device)->targets[type];
+
+	return slot == NONE ? NULL : target_at(r, slot);
+}
+
 static void record_history(const struct reconcile *r, const struct history *h, struct record *rec)
 {
 	static const struct history none = { .changed_ns = { NEVER, NEVER, NEVER } };
@@ -199,13 +206,11 @@ static bool record_remembered(const struct reconcile *r, struct dirty *d, struct
 static bool record_target(const struct reconcile *r, struct dirty *d, struct record *rec)
 {
 	struct target *t = dirty_target(r, d);
-	uint32_t device;
 
 	if (!t && d->serial_number) { /* it left; or it is back by now */
-		device = device_find(r, d->serial_number);
-		if (device == NONE || device_at(r, device)->targets[d->version_type] == NONE)
+		t = target_of(r, d->serial_number, d->version_type);
+		if (!t)
 			return record_remembered(r, d, rec);
-		t = target_at(r, device_at(r, device)->targets[d->version_type]);
 	}
 	if (!t) {
 		rec->text[REC_TARGET_TEXT_SERIAL] = NULL; /* what takes its place is another entry */
@@ -231,7 +236,7 @@ static bool record_target(const struct reconcile *r, struct dirty *d, struct rec
 
 static bool record_attempts(const struct reconcile *r, struct dirty *d, struct record *rec)
 {
-	const struct target *t = dirty_target(r, d);
+	const struct target *t = d->serial_number ? target_of(r, d->serial_number, d->version_type) : dirty_target(r, d);
 	struct history *h = t ? t->history : NULL;
 	struct attempts *tried = NULL;
 

@@ -231,6 +231,7 @@ void schedule_listed(struct reconcile *r, const struct event *ev)
 		if (s->first_complete_ns == NEVER) {
 			s->first_complete_ns = r->now_ns;
 			set_timer(r, &s->wake_timer, r->now_ns + r->longest_deadline_ns);
+			catalogues_ask(r); /* what an earlier life knew may be old */
 		}
 	} else {
 		next_ns = r->now_ns + backoff_ns(LIST_RETRY_NS, poll_ns, s->list_failures++);
@@ -316,16 +317,20 @@ static void dpi_arm(struct reconcile *r, uint32_t scope)
 }
 
 /* An interval is at least what one round takes: a large fleet at few calls a second is slower than its settings. */
+int64_t schedule_dpi_round_ns(const struct reconcile *r, uint32_t scope)
+{
+	int64_t interval = r->settings->scopes[scope].dpi_poll_interval_ns, round = dpi_gentle_ns(r, scope) * r->scopes[scope]->n_dpi;
+
+	return interval > round ? interval : round;
+}
+
 int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct device *d)
 {
 	const struct instance *inst = instance_at(r, d->instance);
-	int64_t interval, round;
 
 	if (inst->dpi_list == DPI_LIST_NONE || d->dpi_read_ns == NEVER)
 		return INT64_MAX;
-	interval = r->settings->scopes[inst->scope].dpi_poll_interval_ns;
-	round = dpi_gentle_ns(r, inst->scope) * r->scopes[inst->scope]->n_dpi;
-	return d->dpi_read_ns + (interval > round ? interval : round) * STALE_INTERVALS;
+	return d->dpi_read_ns + schedule_dpi_round_ns(r, inst->scope) * STALE_INTERVALS;
 }
 
 /* Has it a device of its own whose DPI version nobody knows, or not any more? */
