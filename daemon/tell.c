@@ -67,13 +67,6 @@ static const char *const oddity_messages[ODDITY_N] = {
 	[ODDITY_VERSION] = "reported and pinned version cannot be compared; check the pin",
 };
 
-static const char *const auto_upgrade_messages[AUTO_UPGRADE_CHANGE_N] = {
-	[AUTO_UPGRADE_CHANGED] = "somebody set the cloud's own upgrader otherwise",
-	[AUTO_UPGRADE_HELD] = "the cloud's own upgrader was set to manual",
-	[AUTO_UPGRADE_PUT_BACK] = "the cloud's own upgrader was put back as it was",
-	[AUTO_UPGRADE_NOT_TAKEN] = "the cloud's own upgrader cannot be set; it is tried again. Check smartag:ModifyDeviceAutoUpgradePolicy",
-};
-
 /* How loud a phase is: what an operator must see, what is news, what is only noise in a large fleet. */
 static enum log_level phase_level(const struct action *a)
 {
@@ -225,6 +218,22 @@ static void tell_approval(const struct daemon *d, const struct action *a)
 		 { "next", command_text(&next) });
 }
 
+static void tell_auto_upgrade(const struct daemon *d, const struct action *a)
+{
+	static const struct {
+		enum log_level level;
+		const char *message;
+	} lines[AUTO_UPGRADE_CHANGE_N] = {
+		[AUTO_UPGRADE_CHANGED] = { LOG_LEVEL_WARN, "the cloud's own upgrader was set otherwise, and not by sagpin" },
+		[AUTO_UPGRADE_HELD] = { LOG_LEVEL_INFO, "the cloud's own upgrader leaves the device alone now; what it was set to is kept" },
+		[AUTO_UPGRADE_PUT_BACK] = { LOG_LEVEL_INFO, "the cloud's own upgrader is set as it was before" },
+		[AUTO_UPGRADE_NOT_TAKEN] = { LOG_LEVEL_WARN, "the cloud's own upgrader could not be set; it is tried again, "
+							     "see what ModifyDeviceAutoUpgradePolicy answers" },
+	};
+
+	tell(d, lines[a->auto_upgrade_change].level, lines[a->auto_upgrade_change].message, a, "", "");
+}
+
 /* ---- all of it ---- */
 
 void tell_act(const struct event *ev, const struct action *a)
@@ -274,8 +283,7 @@ void tell_action(const struct daemon *d, const struct action *a, const char *req
 		tell_approval(d, a);
 		break;
 	case ACTION_TELL_AUTO_UPGRADE:
-		tell(d, a->auto_upgrade_change == AUTO_UPGRADE_HELD || a->auto_upgrade_change == AUTO_UPGRADE_PUT_BACK ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
-		     auto_upgrade_messages[a->auto_upgrade_change], a, request_id, code);
+		tell_auto_upgrade(d, a);
 		break;
 	case ACTION_UPGRADE:
 		tell(d, LOG_LEVEL_DEBUG, "upgrade is called", a, "", "");

@@ -540,7 +540,10 @@ static void take(struct reconcile *r, uint32_t slot, const struct auto_upgrade_p
 	h = auto_hold_of(r, t);
 	if (h)
 		h->is_confirming = false;
-	auto_look(r, slot);
+	if (target_is_hidden(r, t))
+		target_update(r, slot); /* it leaves */
+	else
+		auto_look(r, slot);
 }
 
 /* Takes the question out; NONE: it is not asked any more, or its target is read no more. */

@@ -89,6 +89,7 @@ void auto_policy_set(struct reconcile *r, uint32_t *place, const struct auto_upg
 void auto_policy_release(struct reconcile *r, uint32_t *place);
 struct auto_hold *auto_hold_at(const struct reconcile *r, uint32_t slot);
 struct auto_hold *auto_hold_of(const struct reconcile *r, const struct target *t); /* NULL: none */
+bool auto_is_held(const struct reconcile *r, uint32_t device, enum version_type type); /* also without a target */
 uint32_t auto_hold_find(const struct reconcile *r, const char *serial, enum version_type type); /* slot or NONE */
 /* NONE when memory is out. */
 uint32_t auto_hold_new(struct reconcile *r, const char *serial, enum version_type type, const char *instance_id,

@@ -125,6 +125,18 @@ out_of_memory:
 	return NONE;
 }
 
+bool auto_is_held(const struct reconcile *r, uint32_t device, enum version_type type)
+{
+	return r->auto_hold_map.n > 0 && auto_hold_find(r, device_at(r, device)->serial_number, type) != NONE;
+}
+
+/* A Dpi target whose version nobody reads was only there to be put back. */
+static void hold_release(const struct reconcile *r, struct target *t)
+{
+	t->auto_hold = 0;
+	t->is_absent |= t->version_type == VERSION_TYPE_DPI && !t->reported && target_pin(r, t) == PIN_NONE;
+}
+
 /* Nothing is to be put back any more. */
 void auto_hold_drop(struct reconcile *r, uint32_t slot)
 {
@@ -132,7 +144,7 @@ void auto_hold_drop(struct reconcile *r, uint32_t slot)
 
 	auto_hold_touch(r, h); /* by then it is found no more, and so removed */
 	if (h->target != NONE)
-		target_at(r, h->target)->auto_hold = 0;
+		hold_release(r, target_at(r, h->target));
 	timers_cancel(&r->timers, &h->timer);
 	map_remove(&r->auto_hold_map, h->hash, slot);
 	auto_policy_release(r, &h->former);

@@ -573,7 +573,7 @@ static uint32_t instance_targets(struct reconcile *r, uint32_t slot, uint32_t *t
 
 		if (device == NONE || device_at(r, device)->instance != slot)
 			continue;
-		if (is_dpi_pinned && device_at(r, device)->dpi_read_ns == NEVER)
+		if (device_at(r, device)->dpi_read_ns == NEVER && (is_dpi_pinned || auto_is_held(r, device, VERSION_TYPE_DPI)))
 			target_ensure(r, device, VERSION_TYPE_DPI);
 		for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
 			if (device_at(r, device)->targets[type] != NONE)
