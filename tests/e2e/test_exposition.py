@@ -133,7 +133,7 @@ def test_a_rollout_shows_every_metric(build):
     with world(build) as (work, processes):
         simulator = Simulator(build, work, "--upgrade-time=1s", "--fault=stuck=2", instances=60)
         processes.append(simulator)
-        daemon = Daemon(build, work, full_config(simulator.endpoint, deadline="3s", blast_radius="0%", policy=WAVES))
+        daemon = Daemon(build, work, full_config(simulator.endpoint, deadline="2s", blast_radius="0%", policy=WAVES))
         processes.append(daemon)
         seen, waves = set(), []
 
