@@ -475,6 +475,8 @@ static void intent_arm(struct reconcile *r, struct intent *in)
 
 	if (in->is_seen) {
 		due = in->seen_ns + in->soak_ns + in->deadline_length_ns;
+		if (due <= r->now_ns)
+			due = INT64_MAX; /* after a restart the soak may begin later than that */
 		verify = in->soak_start_ns == NEVER || in->is_verifying ? INT64_MAX : in->soak_start_ns + in->soak_ns;
 		if (verify < in->next_verify_ns)
 			verify = in->next_verify_ns;

@@ -604,6 +604,7 @@ bool target_is_online(const struct reconcile *r, const struct target *t);
 int64_t target_read_ns(const struct reconcile *r, const struct target *t); /* the age of its version; NEVER */
 struct instance *target_instance(const struct reconcile *r, const struct target *t);
 uint32_t device_find(const struct reconcile *r, const char *serial);
+void device_look_up(const struct reconcile *r, const struct device *d); /* desired and next versions, by the pin of its owner */
 /* An instance that only an intent of an earlier life tells of: it is there, and nothing is known of it. */
 uint32_t fleet_restore(struct reconcile *r, uint32_t scope, const char *id, const char *serial, unsigned int position);
 /* Not to be shown, counted or started: there is no such version, or the device is in no instance. */

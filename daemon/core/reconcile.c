@@ -286,8 +286,10 @@ static void settings_instances(struct reconcile *r, const uint32_t *moved)
 		i += i < r->n_intents && r->intents[i]->id == id;
 	}
 	for (uint32_t slot = 0; slot < r->devices.n && !r->is_out_of_memory; slot++)
-		if (device_at(r, slot)->claims == NONE)
+		if (device_at(r, slot)->claims == NONE) {
+			device_look_up(r, device_at(r, slot));
 			device_update(r, slot); /* in no instance, kept for its intent */
+		}
 }
 
 static void settings_take(struct reconcile *r, const struct settings *settings)

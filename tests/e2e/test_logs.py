@@ -222,7 +222,7 @@ def test_lines_that_nobody_reads_are_counted(build):
         simulator = Simulator(build, work, instances=80)
         processes.append(simulator)
         text = config(simulator.endpoint, mode="observe", poll_interval="60s")
-        loud, stalled = Daemon(build, work, text), Stalled(build, work, text)
+        loud, stalled = Daemon(build, work, text), Stalled(build, work, text.replace("state.db", "other.db"))
         processes += [loud, stalled]
         for daemon in (loud, stalled):
             wait_for("the listing", lambda: is_listed(daemon))

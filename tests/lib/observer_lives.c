@@ -126,8 +126,8 @@ static void take_intent(struct observer *o, const struct store_row *row)
 	in->sent_ns = rec->number[REC_INTENT_SENT] == INT64_MIN ? in->created_ns : moved_ns(o, row, rec->number[REC_INTENT_SENT]);
 	in->was_there = rec->number[REC_INTENT_IS_SEEN] != 0;
 	in->there_ns = in->was_there ? moved_ns(o, row, rec->number[REC_INTENT_SEEN]) : 0;
-	in->late_ns = in->overdue_ns = 0;
-	in->was_beyond = in->was_healthy = in->was_back = in->was_removed = false;
+	in->late_ns = in->later_ns = in->overdue_ns = 0;
+	in->was_beyond = in->was_healthy = in->was_back = in->was_removed = in->was_late = false;
 }
 
 static void take_start(struct observer *o, const struct store_row *row)

@@ -72,6 +72,7 @@ struct seen_intent {
 	int64_t start_ns; /* as it counts for the sliding hour */
 	int64_t left_ns;  /* when the call really left; 0: it did not */
 	int64_t late_ns; /* when something was first seen of it after soak and deadline of verifying */
+	int64_t later_ns; /* … and after as much again */
 	int64_t there_ns, overdue_ns; /* when the new version was first seen; when it was first seen without it after the deadline */
 	uint64_t called_life;
 	bool is_stored, is_delivered, is_settled, is_withdrawn;
@@ -86,6 +87,7 @@ struct seen_intent {
 	enum error_class class;
 	bool was_there, was_beyond, was_healthy, was_back; /* what reads since showed: to; newer; to and healthy; from and online */
 	bool was_removed;
+	bool was_late; /* its instance was read after soak and deadline of verifying */
 };
 
 struct seen_target {

@@ -131,8 +131,8 @@ static void check_precedence(struct observer *o, const struct target_view *v, co
 		break_target(o, "phases", v, "managed %d", is_managed);
 	if (v->reason == REASON_SETTLING && o->is_settled[v->scope])
 		break_target(o, "rule 11", v, "settles, and an earlier life had settled");
-	if (!box->is_named)
-		return; /* an earlier life tells of it: its name is not known yet */
+	if (!box->is_named || (v->is_in_progress && !observer_holds(box, v->serial_number)))
+		return; /* an earlier life tells of it, and its name is not known yet; or it is nowhere, and only followed */
 	if (is_managed && (v->pin != pin || world_version_rank(v->desired) != s->pins[pin].version[v->version_type]))
 		break_target(o, "phases", v, "pin %u, desired %s; it should be pin %u", v->pin, v->desired, pin);
 	if (v->phase != PHASE_WAITING)

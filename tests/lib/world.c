@@ -390,6 +390,22 @@ void world_step(struct world *w, struct event *ev)
 
 /* ---- settings ---- */
 
+static void wire_policy(struct world_settings *s, uint32_t i)
+{
+	struct world_policy *more = &s->more[i];
+	struct policy *p = &s->policies[i];
+
+	p->name = s->policy_names[i];
+	p->waves = more->waves;
+	p->n_waves = more->n_waves;
+	p->halt.by_reason = &more->by_reason;
+	p->halt.n_by_reason = more->by_reason.failures > 0;
+	for (uint32_t k = 0; k < more->n_waves; k++) {
+		more->waves[k].name = more->wave_names[k];
+		more->waves[k].match.glob[SELECTOR_NAME] = more->wave_globs[k];
+	}
+}
+
 static void wire(struct world_settings *s)
 {
 	for (uint32_t i = 0; i < s->n_scopes; i++) {
@@ -397,7 +413,7 @@ static void wire(struct world_settings *s)
 		s->scopes[i].region_id = s->region_names[i];
 	}
 	for (uint32_t i = 0; i < s->n_policies; i++)
-		s->policies[i].name = s->policy_names[i];
+		wire_policy(s, i);
 	for (uint32_t i = 0; i < s->n_pins; i++) {
 		const struct world_pin *from = &s->pins[i];
 		struct pin *to = &s->core_pins[i];
@@ -442,6 +458,7 @@ void world_apply(struct world *w)
 		life_begin(w, false);
 	else if (w->core && !w->is_killed)
 		world_use_settings(w);
+	world_tell_calendars(w);
 }
 
 /* Names only: a prefix with one star at its end, or the whole name. */
@@ -494,6 +511,7 @@ struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_
 	*box = (struct world_box){.exists = true, .is_bound = true, .scope = scope, .n_devices = n_devices};
 	snprintf(box->id, sizeof(box->id), "sag-%02u", w->n_boxes);
 	snprintf(box->name, sizeof(box->name), "%s-%02u", w->n_boxes % 3 == 2 ? "depot" : "shop", w->n_boxes);
+	snprintf(box->city, sizeof(box->city), "city-%u", w->n_boxes / 2 % 8);
 	snprintf(box->model, sizeof(box->model), "sag-1000");
 	for (unsigned int i = 0; i < n_devices; i++) {
 		struct world_device *d = &box->devices[i];
@@ -593,8 +611,10 @@ void world_hold(struct world *w, int is_held)
 
 void world_wall_jump(struct world *w, int64_t by_s)
 {
-	if (w->has_wall_jumps)
-		w->wall_offset_s += by_s;
+	if (!w->has_wall_jumps)
+		return;
+	w->wall_offset_s += by_s;
+	world_tell_calendars(w);
 }
 
 /* ---- the run ---- */
@@ -620,6 +640,11 @@ static void run_job(struct world *w, struct job *job)
 		return;
 	if (job->kind == JOB_CHAOS) {
 		w->hooks.chaos(w);
+		return;
+	}
+	if (job->kind == JOB_CALENDAR) {
+		world_tell_calendars(w);
+		world_plan(w, w->now_ns + 24 * HOUR, JOB_CALENDAR);
 		return;
 	}
 	if (job->kind == JOB_RESTART) {
