@@ -119,7 +119,7 @@ def check_sums(metrics):
 def sagpin(build, daemon, *args):
     done = subprocess.run([os.path.join(build, "daemon/sagpin"), args[0], "--control.socket=" + daemon.socket, "--why=a test"] + list(args[1:]),
                           capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, (args, done)
+    return done.returncode
 
 
 def is_at_rest(metrics):
@@ -151,7 +151,9 @@ def test_a_rollout_shows_every_metric(build):
         assert waiting >= states(metrics)["Device", "waiting", "approval"], waiting  # those that have failed wait for it, too
         assert not value(metrics, "sagpin_upgrades_started_total", account="test", region_id="cn-shanghai", version_type="Device", policy="fast")
         check_sums(metrics)
-        sagpin(build, daemon, "approve", "--account=test", "--version-type=Device", "--version=3.4.2", "--count=%d" % waiting)
+        approve = ("approve", "--account=test", "--version-type=Device", "--version=3.4.2")
+        assert sagpin(build, daemon, *approve, "--count=%d" % (waiting - 1)) != 0, "approved by a count that is too small"
+        assert sagpin(build, daemon, *approve, "--count=%d" % waiting) == 0
         wait_for("rest", lambda: is_at_rest(look()), 60, 0.1)
         metrics = look()
         check_sums(metrics)
@@ -189,12 +191,12 @@ def test_pacing_shows_as_queued(build):
         exact = {t["reason"]: n for t, n in labeled(metrics, "sagpin_targets") if t["phase"] == "waiting" and n}
         assert len(PACING & set(exact)) > 1, exact
         assert value(metrics, "sagpin_policy_start_allowed", policy="fast") == 0
-        sagpin(build, daemon, "pause", "--all")
+        assert sagpin(build, daemon, "pause", "--all") == 0
         metrics = daemon.metrics()
         check_sums(metrics)
         assert value(metrics, "sagpin_paused") == value(metrics, "sagpin_rollout_paused", **ROLLOUT) == 1
         assert not states(metrics)["Device", "waiting", "queued"] and states(metrics)["Device", "waiting", "paused"] > 20
-        sagpin(build, daemon, "resume", "--all")
+        assert sagpin(build, daemon, "resume", "--all") == 0
         metrics = daemon.metrics()
         assert value(metrics, "sagpin_paused") == value(metrics, "sagpin_rollout_paused", **ROLLOUT) == 0
 
@@ -209,7 +211,7 @@ def test_a_halt_is_shown(build):
         metrics = daemon.metrics()
         assert value(metrics, "sagpin_rollout_info", state="halted", **ROLLOUT) == 1
         assert daemon.sum("sagpin_targets", reason="halted") == sum(n for k, n in states(metrics).items() if k[2] == "halted") > 0
-        sagpin(build, daemon, "pause", "--policy=fast")
+        assert sagpin(build, daemon, "pause", "--policy=fast") == 0
         metrics = daemon.metrics()
         assert value(metrics, "sagpin_rollout_halted", **ROLLOUT) == value(metrics, "sagpin_rollout_paused", **ROLLOUT) == 1
         assert value(metrics, "sagpin_paused") == 0, "one policy is not everything"

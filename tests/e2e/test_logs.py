@@ -304,7 +304,7 @@ def test_a_store_that_fails_is_told_once(build):
     with world(build) as (work, processes):
         simulator = Simulator(build, work, "--upgrade-time=1s", instances=40)
         processes.append(simulator)
-        daemon = Daemon(build, work, config(simulator.endpoint, deadline="5s", starts_per_hour=2))
+        daemon = Daemon(build, work, config(simulator.endpoint, deadline="2s", starts_per_hour=2))
         processes.append(daemon)
         failed, recovered = "the state store takes nothing; no upgrade starts until it does", "the state store recovered"
         wait_for("commits", lambda: daemon.sum("sagpin_state_commits_total") > 0)
