@@ -7,6 +7,7 @@
  */
 #include "dispatch.h"
 
+#include "gates.h"
 #include "log.h"
 #include "report.h"
 
@@ -344,6 +345,12 @@ int dispatch_plan(struct dispatch *x, const struct plan *plan)
 			continue; /* nothing leaves any more */
 		} else if (jobs[a->kind].is_job) {
 			r = start_job(x, a, jobs[a->kind].kind);
+		} else if (a->kind == ACTION_GATE) {
+			struct event ev;
+
+			r = gates_ask(x->d->gates, a, &ev);
+			if (r == GATES_E_ANSWERED)
+				r = answer(x, &ev);
 		}
 		if (r < 0)
 			return r;

@@ -283,8 +283,8 @@ void pacing_pump(struct reconcile *r)
 	if (!r->settings)
 		return;
 	scopes_settle(r);
+	approvals_check(r); /* first: who has leave counts in a wave, and an empty wave would be passed over */
 	rollouts_check(r);
-	approvals_check(r);
 	if (!r->settings->is_enforcing || !r->is_restored)
 		return;
 	while (r->n_urgent > 0 && !is_full(r) && pump_urgent(r))
