@@ -278,6 +278,9 @@ void gate_judge(const struct gate_question *q, const struct gate_answer *a, stru
 		judge_error(root, a->http_status, ret_verdict);
 	else if (a->http_status != 200)
 		judge_http(a->http_status, ret_verdict);
+	else if (a->len > GATE_BODY_MAX)
+		judge(ret_verdict, GATE_UNKNOWN, "the answer has more than %d bytes, the most that is read; ask for fewer samples in gate.query, as with count() or max()",
+		      GATE_BODY_MAX);
 	else if (!root)
 		judge_no_json(a, ret_verdict);
 	else if (strcmp(status, "success") != 0)

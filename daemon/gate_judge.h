@@ -8,7 +8,7 @@
 
 #include "config.h"
 
-#define GATE_BODY_MAX (1024 * 1024)
+#define GATE_BODY_MAX (128 * 1024) /* of what is parsed, on the loop: about 1,000 samples in 6 ms */
 
 struct gate_question {
 	enum gate_open_when open_when;

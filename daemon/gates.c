@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#define ANSWER_BYTES_MAX (1024 * 1024) /* that are taken; fewer are parsed */
 #define QUERY_PATH "api/v1/query?query="
 
 struct ask {
@@ -139,7 +140,7 @@ static int start(struct ask *ask, struct error *ret_error)
 		.method = "GET",
 		.url = url,
 		.timeout_ns = policy->gate.timeout_ns,
-		.max_bytes = GATE_BODY_MAX,
+		.max_bytes = ANSWER_BYTES_MAX,
 	};
 	int r = url ? fetch_start(ask->gates->d->client, &request, on_answer, ask, &ask->fetch, ret_error) : -ENOMEM;
 

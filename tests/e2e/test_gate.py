@@ -187,7 +187,7 @@ def test_servers_that_answer_garbage(build):
     answers = [
         b"garbage\r\n", http("200 OK", b"<html>hello</html>"), b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n" + whole,
         http("302 Found", EMPTY, "Location: /there"), http("200 OK", dict(EMPTY, warnings=["a store is away"])),
-        http("200 OK", b" " * 2000000 + whole), http("200 OK", b"[" * 900000), b"",
+        http("200 OK", b" " * 2000000 + whole), http("200 OK", b"[" * 900000), http("200 OK", b"{" + b"[]," * 40000), b"",
     ]
     with world(build) as (work, processes):
         server = Server(answers[0])
