@@ -67,6 +67,13 @@ static const char *const oddity_messages[ODDITY_N] = {
 	[ODDITY_VERSION] = "reported and pinned version cannot be compared; check the pin",
 };
 
+static const char *const auto_upgrade_messages[AUTO_UPGRADE_CHANGE_N] = {
+	[AUTO_UPGRADE_CHANGED] = "somebody set the cloud's own upgrader otherwise",
+	[AUTO_UPGRADE_HELD] = "the cloud's own upgrader was set to manual",
+	[AUTO_UPGRADE_PUT_BACK] = "the cloud's own upgrader was put back as it was",
+	[AUTO_UPGRADE_NOT_TAKEN] = "the cloud's own upgrader cannot be set; it is tried again. Check smartag:ModifyDeviceAutoUpgradePolicy",
+};
+
 /* How loud a phase is: what an operator must see, what is news, what is only noise in a large fleet. */
 static enum log_level phase_level(const struct action *a)
 {
@@ -265,6 +272,10 @@ void tell_action(const struct daemon *d, const struct action *a, const char *req
 		break;
 	case ACTION_TELL_APPROVAL:
 		tell_approval(d, a);
+		break;
+	case ACTION_TELL_AUTO_UPGRADE:
+		tell(d, a->auto_upgrade_change == AUTO_UPGRADE_HELD || a->auto_upgrade_change == AUTO_UPGRADE_PUT_BACK ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+		     auto_upgrade_messages[a->auto_upgrade_change], a, request_id, code);
 		break;
 	case ACTION_UPGRADE:
 		tell(d, LOG_LEVEL_DEBUG, "upgrade is called", a, "", "");

@@ -353,7 +353,7 @@ void instance_repin(struct reconcile *r, uint32_t slot)
 	struct instance *inst = instance_at(r, slot);
 	struct pin_subject subject = { 0 };
 
-	inst->pins++;
+	inst->pins = ++r->repins;
 	if (inst->scope == NONE) {
 		inst->pin = PIN_NONE;
 		look_up(r, slot);

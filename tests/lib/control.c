@@ -61,6 +61,8 @@ static void help_rollout(struct world *w, const struct rollout_view *v)
 {
 	struct act act = {.kind = ACT_RESUME, .policy = v->policy_name, .version = v->version, .version_type = version_type_names[v->version_type]};
 
+	if (v->state == ROLLOUT_STATE_PAUSED)
+		act.version = act.version_type = NULL; /* a pause of the whole policy, too */
 	if (v->state == ROLLOUT_STATE_HALTED || v->state == ROLLOUT_STATE_PAUSED) {
 		world_act(w, &act);
 	} else if (v->is_awaiting_approval && v->wave + 1 < v->n_waves) {

@@ -213,9 +213,12 @@ void observer_settled(struct observer *o, const struct action *a)
 	in->is_settled = true;
 	in->ended = a->outcome;
 	in->is_withdrawn = a->outcome == INTENT_WITHDRAWN;
+	if (!in->is_withdrawn)
+		in->serial_of->counts[in->type].urgent = 0; /* upgrade-now is for one try */
 	close_intent(o, in);
 	check_outcome(o, in, a);
 	count(o, in);
+	observer_rollout_ended(o, in, a->reason);
 	tally(o, in, a->reason);
 }
 

@@ -461,14 +461,18 @@ void world_apply(struct world *w)
 	world_tell_calendars(w);
 }
 
-/* Names only: a prefix with one star at its end, or the whole name. */
+bool world_glob(const char *glob, const char *name)
+{
+	size_t len = strlen(glob);
+
+	return len > 0 && glob[len - 1] == '*' ? strncmp(glob, name, len - 1) == 0 : strcmp(glob, name) == 0;
+}
+
+/* By names only. */
 uint32_t world_pin_of(const struct world_settings *s, const struct world_box *box)
 {
 	for (uint32_t i = 0; i < s->n_pins; i++) {
-		const char *glob = s->pins[i].name_glob;
-		size_t len = strlen(glob);
-
-		if (len > 0 && glob[len - 1] == '*' ? strncmp(glob, box->name, len - 1) == 0 : strcmp(glob, box->name) == 0)
+		if (world_glob(s->pins[i].name_glob, box->name))
 			return i;
 	}
 	return PIN_NONE;

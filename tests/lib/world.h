@@ -181,6 +181,7 @@ int64_t world_between(struct world *w, int64_t low_ns, int64_t high_ns);
 struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_devices, int version, int dpi);
 struct world_box *world_find_box(struct world *w, const char *id);
 struct world_device *world_find_device(struct world *w, const char *id, const char *serial);
+bool world_glob(const char *glob, const char *name); /* a prefix with one star at its end, or the whole name */
 uint32_t world_pin_of(const struct world_settings *s, const struct world_box *box); /* the first that matches, or PIN_NONE */
 
 void world_apply(struct world *w);                               /* the draft becomes the settings; the first time it is the first life's begin */

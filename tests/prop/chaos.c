@@ -21,28 +21,74 @@ static uint32_t upto(struct world *w, uint32_t n)
 	return (uint32_t)world_draw(w, n);
 }
 
+/* Limits grow with the fleet, or it would never get there. */
+static uint32_t scale(const struct world *w)
+{
+	return 1 + shape_of(w)->begin_boxes / 50;
+}
+
 static struct limit draw_limit(struct world *w)
 {
-	struct limit limit = {.count = 1 + upto(w, 4)};
+	struct limit limit = {.count = (1 + upto(w, 4)) * scale(w)};
 
 	if (upto(w, 3) == 0)
 		limit = (struct limit){.is_share = true, .share = (double)(5 + upto(w, 60)) / 100};
 	return limit;
 }
 
+static void draw_wave(struct world *w, uint32_t i, uint32_t k)
+{
+	static const char *const globs[] = {"shop-0*", "depot-*", "shop-0", "nothing-*"};
+	struct wave *wave = &w->draft.more[i].waves[k];
+
+	*wave = (struct wave){.is_match = upto(w, 2), .percent = k == 0 ? 0.2 : 0.5, .success = 1.0};
+	wave->soak_ns = upto(w, 2) ? world_between(w, 0, 40) * MINUTE : 0;
+	if (upto(w, 3) == 0)
+		wave->success = (double)(30 + upto(w, 60)) / 100;
+	snprintf(w->draft.more[i].wave_names[k], WORLD_TEXT, "wave-%u", k);
+	snprintf(w->draft.more[i].wave_globs[k], WORLD_TEXT, "%s", globs[upto(w, 4)]);
+}
+
+/* Waves, halts, windows and freezes. */
+static void draw_more(struct world *w, uint32_t i)
+{
+	struct world_policy *more = &w->draft.more[i];
+	struct policy *p = &w->draft.policies[i];
+
+	*more = (struct world_policy){.n_waves = upto(w, 2) ? upto(w, WORLD_WAVES + 1) : 0, .by_reason.reason = REASON_UNHEALTHY};
+	for (uint32_t k = 0; k < more->n_waves; k++)
+		draw_wave(w, i, k);
+	more->by_reason.failures = upto(w, 3) == 0;
+	p->halt.failures = upto(w, 2) ? upto(w, 4) : 0;
+	p->halt.percent = upto(w, 3) ? 0.0 : 0.25;
+	p->halt.min_sample = 1 + upto(w, 4);
+	more->open_from_s = upto(w, 86400);
+	more->open_length_s = upto(w, 4) ? 3600 + upto(w, 80000) : 0;
+	if (upto(w, 3) == 0) {
+		more->freeze.from_s = world_wall_s(w) + upto(w, 8 * 3600);
+		more->freeze.to_s = more->freeze.from_s + 60 + upto(w, 6 * 3600);
+	}
+}
+
 static void draw_policy(struct world *w, uint32_t i)
 {
 	struct policy *p = &w->draft.policies[i];
 
-	*p = (struct policy){.is_always_open = i == 0 || upto(w, 5) != 0, .max_in_flight = draw_limit(w)};
+	*p = (struct policy){.is_always_open = upto(w, 2) || w->seed % 4 == 1, /* no windows where the wall clock must not matter */ .max_in_flight = draw_limit(w)};
 	snprintf(w->draft.policy_names[i], WORLD_TEXT, "policy-%u", i);
-	p->max_starts_per_hour = 1 + upto(w, 20);
+	p->max_starts_per_hour = (1 + upto(w, 20)) * scale(w);
 	p->deadline_ns = world_between(w, 15, 40) * MINUTE;
 	p->retry.attempts = 1 + upto(w, 4);
 	p->retry.first_ns = world_between(w, 10, 300) * NS_PER_S;
 	p->retry.max_ns = p->retry.first_ns * world_between(w, 1, 16);
 	p->verify.soak_ns = upto(w, 2) ? world_between(w, 0, 10) * MINUTE : 0;
 	p->verify.vpn = upto(w, 3) == 0;
+	p->site_by = i == 1 ? SITE_BY_CITY : SITE_BY_INSTANCE;
+	p->max_in_flight_per_site = 1 + upto(w, 2);
+	p->upgrade_takes_ns = world_between(w, 0, 40) * MINUTE;
+	p->gate.is_set = upto(w, 4) == 0;
+	p->gate.max_age_ns = world_between(w, 1, 15) * MINUTE;
+	draw_more(w, i);
 }
 
 static int draw_version(struct world *w, uint32_t odd_permille)
@@ -71,7 +117,7 @@ static void draw_settings(struct world *w)
 	struct world_settings *s = &w->draft;
 
 	s->is_enforcing = upto(w, 8) != 0;
-	s->max_in_flight = 1 + upto(w, 6);
+	s->max_in_flight = (1 + upto(w, 6)) * scale(w);
 	s->n_scopes = 1 + upto(w, WORLD_SCOPES);
 	s->n_policies = 1 + upto(w, WORLD_POLICIES);
 	s->n_pins = 1 + upto(w, 5);
@@ -79,7 +125,9 @@ static void draw_settings(struct world *w)
 		/* the first two scopes are regions of one account */
 		snprintf(s->account_names[i], WORLD_TEXT, "account-%u", i / 2);
 		snprintf(s->region_names[i], WORLD_TEXT, "region-%u", i);
-		s->scopes[i] = (struct scope){.poll_interval_ns = world_between(w, shape_of(w)->poll_min, shape_of(w)->poll_max) * MINUTE, .blast_radius = 1.0, .calls_per_second = 10};
+		s->scopes[i] = (struct scope){.poll_interval_ns = world_between(w, shape_of(w)->poll_min, shape_of(w)->poll_max) * MINUTE, .blast_radius = (double)(5 + upto(w, 96)) / 100, .calls_per_second = 10};
+		if (i == 1)
+			s->scopes[i].blast_radius = s->scopes[0].blast_radius;
 		s->scopes[i].dpi_poll_interval_ns = s->scopes[i].poll_interval_ns * world_between(w, 4, 30);
 	}
 	for (uint32_t i = 0; i < s->n_policies; i++)
@@ -249,7 +297,7 @@ static void chaos_settings(struct world *w)
 	if (upto(w, 4) == 0)
 		s->is_enforcing = !s->is_enforcing;
 	if (upto(w, 3) == 0)
-		s->max_in_flight = 1 + upto(w, 6);
+		s->max_in_flight = (1 + upto(w, 6)) * scale(w);
 	if (upto(w, 3) == 0)
 		draw_policy(w, upto(w, s->n_policies));
 	if (upto(w, 2) == 0)
@@ -293,6 +341,43 @@ static void chaos_reader(struct world *w)
 	world_script(w, w->now_ns + world_between(w, MINUTE, HOUR), world_hold, false);
 }
 
+/* One word of an operator, about whatever is there. */
+static void chaos_act(struct world *w)
+{
+	static const enum act_kind kinds[] = {ACT_HOLD, ACT_RELEASE, ACT_RETRY, ACT_UPGRADE_NOW};
+	const struct world_device *d = some_device(w);
+	struct act act = {.kind = kinds[upto(w, 4)]};
+
+	if (!d || !d->serial[0])
+		return;
+	act.serial_number = d->serial;
+	if (upto(w, 2))
+		act.version_type = version_type_names[upto(w, VERSION_TYPE_N)];
+	world_act(w, &act);
+}
+
+static void chaos_pause(struct world *w)
+{
+	struct act act = {.kind = upto(w, 3) ? ACT_RESUME : ACT_PAUSE, .is_all = upto(w, 2)};
+
+	if (!act.is_all)
+		act.policy = w->draft.policy_names[upto(w, w->draft.n_policies)];
+	if (!act.is_all && upto(w, 2)) {
+		act.version = world_versions[upto(w, VERSION_NEWEST)];
+		act.version_type = version_type_names[upto(w, VERSION_TYPE_N)];
+	}
+	world_act(w, &act);
+}
+
+static void chaos_gate(struct world *w)
+{
+	uint32_t policy = upto(w, w->draft.n_policies);
+
+	w->is_gate_closed[policy] = upto(w, 2);
+	w->is_gate_dead[policy] = upto(w, 4) == 0;
+	world_say(w, "the gate of policy-%u %s", policy, w->is_gate_dead[policy] ? "is dead" : w->is_gate_closed[policy] ? "closes" : "opens");
+}
+
 /* Nothing can be stored for some time. */
 static void disk_full(struct world *w, int is_full)
 {
@@ -325,7 +410,7 @@ static void chaos(struct world *w)
 	static void (*const deeds[])(struct world *w) = {
 		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_come_and_go,
 		chaos_move, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
-		chaos_account, chaos_reader, chaos_disk, chaos_faults,
+		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, world_help,
 	};
 
 	if (w->now_ns > shape_of(w)->chaos_ns)
@@ -372,8 +457,9 @@ static void settle_settings(struct world *w)
 	s->is_enforcing = true;
 	for (uint32_t i = 0; i < s->n_policies; i++) {
 		s->policies[i].is_always_open = true;
-		if (s->policies[i].max_starts_per_hour < 4)
-			s->policies[i].max_starts_per_hour = 4;
+		w->is_gate_closed[i] = w->is_gate_dead[i] = false;
+		if (s->policies[i].max_starts_per_hour < 4 * scale(w))
+			s->policies[i].max_starts_per_hour = 4 * scale(w);
 	}
 	for (uint32_t i = 0; i < s->n_pins; i++) {
 		s->pins[i].is_held = false;
