@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define SHOWN_MAX 240 /* bytes of somebody else's text in a message */
-#define WORD_MAX 40     /* of a type or a number */
+#define WORD_MAX 40   /* of a type or a number */
 #define NUMBER_TEXT_MAX 400
 #define AGE_SHOWN_MAX_S 1e9
 
@@ -37,7 +37,7 @@ __attribute__((format(printf, 3, 4))) static void judge(struct gate_verdict *v, 
 /* Cleaned, and cut between two characters. */
 static struct shown show(const char *text, size_t max)
 {
-	struct shown out;
+	struct shown out = { "" };
 
 	utf8_clean(text, strlen(text), out.text, max + 1);
 	return out;
@@ -95,7 +95,8 @@ static void judge_error(const cJSON *root, long status, struct gate_verdict *v)
 
 	while (nexts[i].type[0] && strcmp(nexts[i].type, type) != 0)
 		i++;
-	judge(v, GATE_UNKNOWN, "HTTP %ld, %s: %s; %s", status, show(type, WORD_MAX).text, show(text_of(root, "error"), SHOWN_MAX).text, nexts[i].next);
+	judge(v, GATE_UNKNOWN, "HTTP %ld, %s: %s; %s", status, show(type, WORD_MAX).text, show(text_of(root, "error"), SHOWN_MAX).text,
+	      nexts[i].next);
 }
 
 static void judge_no_json(const struct gate_answer *a, struct gate_verdict *v)
@@ -175,7 +176,8 @@ static double age_s(double at_s, int64_t wall_s)
 }
 
 /* One [time, "number"]; false when it keeps the gate closed, which is then judged. */
-static bool is_good_sample(const struct gate_question *q, const struct gate_answer *a, const cJSON *pair, const cJSON *metric, struct gate_verdict *v)
+static bool is_good_sample(const struct gate_question *q, const struct gate_answer *a, const cJSON *pair, const cJSON *metric,
+			   struct gate_verdict *v)
 {
 	const cJSON *at = cJSON_GetArrayItem(pair, 0);
 	const char *text = cJSON_GetStringValue(cJSON_GetArrayItem(pair, 1));
@@ -191,7 +193,8 @@ static bool is_good_sample(const struct gate_question *q, const struct gate_answ
 	}
 	age = age_s(cJSON_GetNumberValue(at), a->wall_s);
 	if (!(age * NS_PER_S <= (double)q->max_age_ns)) {
-		judge(v, GATE_UNKNOWN, "a sample is %.0f s away from this machine's clock, and gate.max_age is less: %s; check the clocks of both machines",
+		judge(v, GATE_UNKNOWN,
+		      "a sample is %.0f s away from this machine's clock, and gate.max_age is less: %s; check the clocks of both machines",
 		      fmin(age, AGE_SHOWN_MAX_S), show_labels(metric).text);
 		return false;
 	}
@@ -216,7 +219,8 @@ static void judge_vector(const struct gate_question *q, const struct gate_answer
 		return;
 	}
 	if (n == 0) {
-		judge(v, GATE_UNKNOWN, "the query has no sample, and absent data is no good news; check gate.query, and that its metrics are still scraped");
+		judge(v, GATE_UNKNOWN,
+		      "the query has no sample, and absent data is no good news; check gate.query, and that its metrics are still scraped");
 		return;
 	}
 	cJSON_ArrayForEach(item, result) {
@@ -234,7 +238,8 @@ static void judge_vector(const struct gate_question *q, const struct gate_answer
 static void judge_scalar(const struct gate_question *q, const struct gate_answer *a, const cJSON *result, struct gate_verdict *v)
 {
 	if (q->open_when == GATE_OPEN_WHEN_EMPTY)
-		judge(v, GATE_UNKNOWN, "the answer is a scalar, which is never empty; ask an instant vector, or set open_when to \"above\" or \"below\"");
+		judge(v, GATE_UNKNOWN,
+		      "the answer is a scalar, which is never empty; ask an instant vector, or set open_when to \"above\" or \"below\"");
 	else if (is_good_sample(q, a, result, NULL, v))
 		judge(v, GATE_OPEN, "the scalar is %s gate.value", q->open_when == GATE_OPEN_WHEN_ABOVE ? "above" : "below");
 }
@@ -251,7 +256,8 @@ static void judge_data(const struct gate_question *q, const struct gate_answer *
 	else if (strcmp(type, "scalar") == 0)
 		judge_scalar(q, a, result, v);
 	else if (strcmp(type, "matrix") == 0)
-		judge(v, GATE_UNKNOWN, "the answer is a matrix; ask an instant vector: gate.query has a range, as [5m], without a function around it");
+		judge(v, GATE_UNKNOWN,
+		      "the answer is a matrix; ask an instant vector: gate.query has a range, as [5m], without a function around it");
 	else
 		judge(v, GATE_UNKNOWN, "the answer is of the type \"%s\"; ask an instant vector in gate.query", show(type, WORD_MAX).text);
 }
@@ -278,6 +284,11 @@ void gate_judge(const struct gate_question *q, const struct gate_answer *a, stru
 		judge_error(root, a->http_status, ret_verdict);
 	else if (a->http_status != 200)
 		judge_http(a->http_status, ret_verdict);
+	else if (a->len > GATE_BODY_MAX)
+		judge(ret_verdict, GATE_UNKNOWN,
+		      "the answer has more than %zu bytes, the most that is read; ask for fewer samples in gate.query, as with count() or "
+		      "max()",
+		      GATE_BODY_MAX);
 	else if (!root)
 		judge_no_json(a, ret_verdict);
 	else if (strcmp(status, "success") != 0)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#define ANSWER_BYTES_MAX ((size_t)1024 * 1024) /* that are taken; fewer are parsed */
 #define QUERY_PATH "api/v1/query?query="
 
 struct ask {
@@ -80,7 +81,8 @@ static void tell(struct gates *g, uint32_t policy, const struct gate_verdict *v)
 	else if (v->state == GATE_CLOSED)
 		log_line(LOG_LEVEL_INFO, "gate is closed, nothing starts", { "policy", name }, { "why", v->why.text });
 	else
-		log_line(LOG_LEVEL_WARN, "gate cannot be judged, so it is closed and nothing starts", { "policy", name }, { "why", v->why.text });
+		log_line(LOG_LEVEL_WARN, "gate cannot be judged, so it is closed and nothing starts", { "policy", name },
+			 { "why", v->why.text });
 }
 
 static void judge(const struct ask *ask, const struct fetch_reply *reply, struct gate_verdict *ret_verdict)
@@ -92,7 +94,9 @@ static void judge(const struct ask *ask, const struct fetch_reply *reply, struct
 		.value = policy->gate.value,
 		.max_age_ns = d->config->settings.policies[ask->policy].gate.max_age_ns,
 	};
-	const struct gate_answer answer = { .http_status = reply->http_status, .body = reply->body, .len = reply->len, .wall_s = d->wall_s };
+	const struct gate_answer answer = {
+		.http_status = reply->http_status, .body = reply->body, .len = reply->len, .wall_s = d->wall_s
+	};
 
 	if (reply->result == FETCH_RESULT_ANSWER) {
 		gate_judge(&question, &answer, ret_verdict);
@@ -139,7 +143,7 @@ static int start(struct ask *ask, struct error *ret_error)
 		.method = "GET",
 		.url = url,
 		.timeout_ns = policy->gate.timeout_ns,
-		.max_bytes = GATE_BODY_MAX,
+		.max_bytes = ANSWER_BYTES_MAX,
 	};
 	int r = url ? fetch_start(ask->gates->d->client, &request, on_answer, ask, &ask->fetch, ret_error) : -ENOMEM;
 

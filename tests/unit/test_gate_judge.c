@@ -209,6 +209,8 @@ static void test_size(void **state)
 	memcpy(body, NO_SAMPLE, strlen(NO_SAMPLE));
 	body[GATE_BODY_MAX + 1] = '\0';
 	assert_int_equal(judge(EMPTY, 0, 200, body, GATE_BODY_MAX + 1).state, GATE_UNKNOWN);
+	assert_non_null(strstr(judge(EMPTY, 0, 200, body, GATE_BODY_MAX + 1).why.text, "more than 131072 bytes"));
+	assert_non_null(strstr(judge(EMPTY, 0, 502, body, GATE_BODY_MAX + 1).why.text, "HTTP 502"));
 	body[GATE_BODY_MAX] = '\0';
 	assert_int_equal(judge(EMPTY, 0, 200, body, GATE_BODY_MAX).state, GATE_OPEN);
 	free(body);
