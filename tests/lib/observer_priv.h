@@ -123,6 +123,7 @@ struct seen_pause {
 struct seen_change {
 	struct seen_serial *of;
 	enum version_type type;
+	uint32_t scope; /* where it was then; NONE: in an earlier life */
 	int64_t at_ns;
 };
 

@@ -44,6 +44,18 @@ static uint32_t wave_of(const struct observer *o, const struct seen_box *box, ui
 	return more->n_waves;
 }
 
+/* Is the target one of that rollout, and of its current wave? */
+static bool is_in_wave(const struct observer *o, const struct seen_rollout *ro, const struct target_view *v)
+{
+	const struct seen_box *box = observer_box_at(o, v->instance);
+
+	if (v->policy != ro->policy || v->version_type != ro->type || world_version_rank(v->desired) != ro->version)
+		return false;
+	if (!box || !box->is_named || (v->is_in_progress && !observer_holds(box, v->serial_number)))
+		return false; /* its wave is not known, or it is nowhere now */
+	return wave_of(o, box, ro->policy) == ro->wave;
+}
+
 /* What could be upgraded now whatever the policy says (rule 9). */
 static bool is_countable(const struct target_view *v)
 {
@@ -67,9 +79,7 @@ static void check_passed(struct observer *o, const struct seen_rollout *ro)
 		return;
 	}
 	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++) {
-		if (!reconcile_target(o->w->core, slot, &v) || v.policy != ro->policy || v.version_type != ro->type ||
-		    world_version_rank(v.desired) != ro->version || !observer_box_at(o, v.instance) ||
-		    wave_of(o, observer_box_at(o, v.instance), ro->policy) != ro->wave)
+		if (!reconcile_target(o->w->core, slot, &v) || !is_in_wave(o, ro, &v))
 			continue;
 		countable += is_countable(&v);
 		in_sync += v.phase == PHASE_IN_SYNC;
@@ -373,26 +383,28 @@ static uint32_t scope_of(const struct seen_serial *s)
 	return NONE;
 }
 
-static void add_change(struct observer *o, struct seen_serial *s, enum version_type type, int64_t at_ns)
+static void add_change(struct observer *o, struct seen_serial *s, enum version_type type, uint32_t scope, int64_t at_ns)
 {
 	s->counts[type].changed_ns = at_ns;
 	o->changes = observer_grow(o->changes, &o->changes_size, o->n_changes + 1, sizeof(*o->changes));
-	o->changes[o->n_changes++] = (struct seen_change){s, type, at_ns};
+	o->changes[o->n_changes++] = (struct seen_change){s, type, scope, at_ns};
 }
 
 /* So many a day without a word of an operator, and no more; of each target that is there the last one. */
 static void check_budget(struct observer *o, uint32_t scope, int64_t at_ns)
 {
 	double radius = o->w->applied->scopes[scope].blast_radius;
-	uint32_t n = 0, managed = n_managed(o, scope);
+	uint32_t n = 0, n_before = 0, managed = n_managed(o, scope);
 
 	for (size_t i = o->n_changes; i-- > 0 && o->n_changes - i < 20000;) {
 		const struct seen_change *c = &o->changes[i];
 		uint32_t of = c->of->counts[c->type].changed_ns == c->at_ns && c->at_ns > at_ns - DAY ? scope_of(c->of) : NONE;
 
-		n += of != NONE && observer_is_same_account(o, of, scope);
+		n += of != NONE && observer_is_same_account(o, of, scope) && (c->scope == NONE || observer_is_same_account(o, c->scope, scope));
+		n_before += of != NONE && c->scope == NONE;
 	}
-	if (n > CHANGES_FREE && n > radius * managed + 3) /* some may have left meanwhile */
+	/* of what an earlier life let through, some may have been of another account then */
+	if (n > CHANGES_FREE + (n_before > 0 ? 3 : 0) && n > radius * managed + 3) /* some may have left meanwhile */
 		world_break(o->w, "rule 13", "%u changes in a day without a word, of %u managed targets, radius %.2f", n, managed, radius);
 }
 
@@ -421,7 +433,7 @@ static void check_change(struct observer *o, struct seen_serial *s, const struct
 	if (scope == NONE || version < 0)
 		return;
 	if (at_ns != INT64_MIN && at_ns + o->w->boot_ns != s->counts[type].changed_ns) {
-		add_change(o, s, type, at_ns + o->w->boot_ns);
+		add_change(o, s, type, scope, at_ns + o->w->boot_ns);
 		check_budget(o, scope, at_ns + o->w->boot_ns);
 	} else if (!is_there && !is_granted(o, scope, rec)) {
 		world_break(o->w, "rule 13", "%s is approved for %s without a word, and without counting", s->serial, rec->text[REC_TARGET_TEXT_APPROVED]);
@@ -524,7 +536,7 @@ void observer_take_words(struct observer *o, const struct record *rec, int64_t a
 	uint32_t policy = 0;
 
 	if (rec->number[REC_TARGET_APPROVED_AT] != INT64_MIN)
-		add_change(o, s, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], approved_ns);
+		add_change(o, s, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], NONE, approved_ns);
 	c->is_held = rec->text[REC_TARGET_TEXT_HELD_BY][0] != '\0';
 	c->urgent = world_version_rank(rec->text[REC_TARGET_TEXT_URGENT]) + 1;
 	c->approved = world_version_rank(rec->text[REC_TARGET_TEXT_APPROVED]) + 1;

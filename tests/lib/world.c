@@ -376,13 +376,15 @@ void world_step(struct world *w, struct event *ev)
 	w->steps++;
 	ev->now_ns = w->now_ns;
 	ev->wall_s = world_wall_s(w);
-	observer_event(w->observer, ev);
+	if (!w->is_unobserved)
+		observer_event(w->observer, ev);
 	r = step_core(w, ev, &plan);
 	if (r < 0) {
 		world_break(w, "memory", "a step gave %d", r);
 		return;
 	}
-	observer_plan(w->observer, ev, &plan);
+	if (!w->is_unobserved)
+		observer_plan(w->observer, ev, &plan);
 	carry_out(w, &plan, life_cut(w, ev, &plan));
 	if (!w->is_killed)
 		check_deadline(w);
@@ -714,8 +716,8 @@ void world_run(struct world *w, int64_t until_ns)
 			break;
 		turn(w, at, deadline);
 		w->burst = w->now_ns - before > NS_PER_MS ? 0 : w->burst + 1;
-		if (w->burst > 5000)
-			world_break(w, "rule 10", "5000 turns without a millisecond going by");
+		if (w->burst > 5000 + w->n_boxes)
+			world_break(w, "rule 10", "%llu turns without a millisecond going by", (unsigned long long)w->burst);
 	}
 	if (!w->failure && w->now_ns < until_ns)
 		w->now_ns = until_ns;

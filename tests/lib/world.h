@@ -158,6 +158,7 @@ struct world {
 	uint64_t job_seq, steps, burst;
 	uint64_t trace_hash;
 	bool is_quiet;   /* no trace at all: for speed; the same seed tells it later */
+	bool is_unobserved; /* nobody looks, and the fleet stays as it is: for speed */
 	bool checks_all; /* the observer looks at all that is shown after each step, not only at what was touched */
 	uint64_t held_step; /* since when a reader holds the table; 0: none does */
 	FILE *trace; /* every line of the trace, or NULL */

@@ -128,6 +128,7 @@ static void draw_settings(struct world *w)
 		s->scopes[i] = (struct scope){.poll_interval_ns = world_between(w, shape_of(w)->poll_min, shape_of(w)->poll_max) * MINUTE, .blast_radius = (double)(5 + upto(w, 96)) / 100, .calls_per_second = 10};
 		if (i == 1)
 			s->scopes[i].blast_radius = s->scopes[0].blast_radius;
+		s->scopes[i].catalogue_interval_ns = world_between(w, 1, 12) * HOUR;
 		s->scopes[i].dpi_poll_interval_ns = s->scopes[i].poll_interval_ns * world_between(w, 4, 30);
 	}
 	for (uint32_t i = 0; i < s->n_policies; i++)
@@ -408,7 +409,7 @@ static void chaos_faults(struct world *w)
 static void chaos(struct world *w)
 {
 	static void (*const deeds[])(struct world *w) = {
-		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_come_and_go,
+		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_health, chaos_come_and_go,
 		chaos_move, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
 		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, world_help,
 	};
