@@ -177,7 +177,7 @@ static bool is_countable(struct stand s)
 		return false;
 	if (s.phase == PHASE_WAITING)
 		return s.reason != REASON_OFFLINE && s.reason != REASON_HELD && s.reason != REASON_APPROVAL;
-	return s.phase != PHASE_FAILED || s.reason < REASON_INVALID_INSTANCE || s.reason > REASON_FORBIDDEN;
+	return s.phase != PHASE_FAILED || s.reason < REASON_DUPLICATE || s.reason > REASON_FORBIDDEN;
 }
 
 static void target_count(struct reconcile *r, struct target *t, uint32_t policy)

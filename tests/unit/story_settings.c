@@ -148,6 +148,8 @@ static void take_daemon(struct board *b, size_t item, const char *key, const cha
 		s->settings.is_enforcing = strcmp(value, "enforce") == 0;
 	else if (strcmp(key, "scopes") == 0)
 		s->settings.n_scopes = count(value);
+	else if (strcmp(key, "calls") == 0)
+		s->scopes[0].calls_per_second = s->scopes[1].calls_per_second = strtod(value, NULL);
 	else if (strcmp(key, "blast") == 0)
 		s->scopes[0].blast_radius = s->scopes[1].blast_radius = share(value);
 	else

@@ -1,7 +1,7 @@
 /*
  * Settings that a story makes, word by word.
  *
- * daemon   max=N mode=enforce|observe blast=SHARE scopes=1|2
+ * daemon   max=N mode=enforce|observe blast=SHARE scopes=1|2 calls=N (a second)
  * policy P limit=N|SHARE rate=N attempts=N first=S max=S deadline=S takes=S soak=S site=city|group|name per_site=N
  *          windows=yes gate=S failures=N percent=SHARE min_sample=N unhealthy=N rejected=N silent=N waves=none
  *          name=NAME (the policy is called so from now on)
