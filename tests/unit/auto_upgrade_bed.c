@@ -326,6 +326,7 @@ void begin(const struct settings *settings)
 
 void open_bed(unsigned int n, const struct auto_upgrade_policy *policy, const struct settings *settings)
 {
+	reconcile_free(bed.r);
 	memset(&bed, 0, sizeof(bed));
 	bed.now_ns = 1000 * NS_PER_S;
 	bed.n = n;

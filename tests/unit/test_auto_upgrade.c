@@ -205,9 +205,9 @@ static void test_nothing_is_set_before_it_is_stored(void **state)
 	open_bed(2, &nightly, &ignore);
 	bed.is_store_failing = true;
 	use(&hold);
-	run_for(2 * HOUR);
+	run_for(2 * INTERVAL);
 	assert_int_equal(count(MARK_SET), 0);
-	assert_int_equal(count(MARK_READ), 2); /* that changes nothing by being read again */
+	assert_in_range(count(MARK_READ), 2, 8); /* that changes nothing by being read again */
 	bed.is_store_failing = false;
 	run_for(2 * HOUR);
 	assert_int_equal(count(MARK_SET), 2);
@@ -215,8 +215,9 @@ static void test_nothing_is_set_before_it_is_stored(void **state)
 	open_bed(2, &nightly, &ignore);
 	bed.is_store_silent = true;
 	use(&hold);
-	run_for(2 * HOUR);
+	run_for(2 * INTERVAL);
 	assert_int_equal(count(MARK_SET), 0);
+	assert_in_range(count(MARK_READ), 2, 8);
 	bed.is_store_silent = false;
 	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.silent_ticket });
 	run_for(2 * HOUR);
