@@ -191,7 +191,7 @@ static void keep(const struct record *rec)
 static void do_store(const struct action *a)
 {
 	if (bed.is_store_silent) {
-		bed.silent_ticket = a->ticket;
+		bed.store_ticket = a->ticket;
 		return;
 	}
 	for (size_t i = 0; i < a->n_records && !bed.is_store_failing; i++) {

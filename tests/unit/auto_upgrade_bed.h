@@ -47,7 +47,7 @@ struct bed {
 	char kept_text[DEVICES][REC_AUTO_TEXTS][160];
 	bool is_kept[DEVICES];
 	bool is_store_failing, is_store_silent, is_cloud_refusing, is_cloud_lying, is_read_failing, is_cloud_silent;
-	uint64_t silent_ticket;
+	uint64_t silent_ticket, store_ticket; /* what was not answered */
 };
 extern struct bed bed;
 

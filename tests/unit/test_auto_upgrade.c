@@ -219,7 +219,7 @@ static void test_nothing_is_set_before_it_is_stored(void **state)
 	assert_int_equal(count(MARK_SET), 0);
 	assert_in_range(count(MARK_READ), 2, 8);
 	bed.is_store_silent = false;
-	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.silent_ticket });
+	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.store_ticket });
 	run_for(2 * HOUR);
 	assert_int_equal(count(MARK_SET), 2);
 }
@@ -238,11 +238,11 @@ static void test_what_changes_while_it_is_stored(void **state)
 	run_for(5 * NS_PER_S);
 	assert_int_equal(count(MARK_READ), 2);
 	assert_int_equal(count(MARK_SET), 0);
-	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.silent_ticket });
+	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.store_ticket });
 	run_for(5 * NS_PER_S);
 	assert_int_equal(count(MARK_SET), 0);
 	bed.is_store_silent = false;
-	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.silent_ticket });
+	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.store_ticket });
 	run_for(60 * NS_PER_S);
 	assert_int_equal(count(MARK_SET), 1);
 	use(&unpinned);
