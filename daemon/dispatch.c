@@ -179,12 +179,8 @@ static int read_call(struct dispatch *x, struct job *job)
 	if (!job->has_device_info && (job->purpose == READ_FRESH || job->purpose == READ_VERIFY)) {
 		request.action = API_DESCRIBE_SAG_DEVICE_INFO;
 		request.serial_number = job->serial_number;
-	} else if (job->purpose == READ_CATALOGUE) {
-		request.action = API_DESCRIBE_SMART_ACCESS_GATEWAY_VERSIONS;
-		request.serial_number = job->serial_number;
-		request.version_type = job->version_type;
-	} else if (job->purpose == READ_AUTO_UPGRADE) {
-		request.action = API_DESCRIBE_DEVICE_AUTO_UPGRADE_POLICY;
+	} else if (job->purpose == READ_CATALOGUE || job->purpose == READ_AUTO_UPGRADE) {
+		request.action = job->purpose == READ_CATALOGUE ? API_DESCRIBE_SMART_ACCESS_GATEWAY_VERSIONS : API_DESCRIBE_DEVICE_AUTO_UPGRADE_POLICY;
 		request.serial_number = job->serial_number;
 		request.version_type = job->version_type;
 	}
@@ -245,11 +241,8 @@ static int upgrade_call(struct dispatch *x, struct job *job, const struct action
 static int auto_upgrade_call(struct dispatch *x, struct job *job, const struct action *a)
 {
 	struct api_request request = {
-		.action = API_MODIFY_DEVICE_AUTO_UPGRADE_POLICY,
-		.instance_id = job->instance_id,
-		.serial_number = job->serial_number,
-		.version_type = job->version_type,
-		.auto_upgrade = a->auto_upgrade,
+		.action = API_MODIFY_DEVICE_AUTO_UPGRADE_POLICY, .instance_id = job->instance_id, .serial_number = job->serial_number,
+		.version_type = job->version_type, .auto_upgrade = a->auto_upgrade,
 	};
 
 	return call(x, job, CALL_PRIORITY_AUTO_UPGRADE, &request, a->not_after_ns, 0);

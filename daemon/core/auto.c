@@ -109,7 +109,7 @@ static bool is_blocked(const struct reconcile *r, const struct target *t)
 	const struct instance *inst = target_instance(r, t);
 
 	return !r->settings->is_enforcing || pacing_scope_reason(r, inst->scope) != REASON_NONE || is_paused(r, t) || is_held(r, t) ||
-	       instance_has_intent(r, inst) || device_at(r, t->device)->n_claims != 1 || !target_is_online(r, t);
+	       instance_has_intent(r, inst) || device_at(r, t->device)->n_claims != 1;
 }
 
 /* ---- pace ---- */
@@ -394,7 +394,7 @@ void auto_turn(struct reconcile *r, uint32_t scope)
 	enum auto_list from = s->lists[AUTO_LIST_ACT].head != NONE ? AUTO_LIST_ACT : s->lists[AUTO_LIST_FIRST].head != NONE ? AUTO_LIST_FIRST : AUTO_LIST_REGULAR;
 	uint32_t slot = s->lists[from].head;
 
-	if (s->ticket != 0 || slot == NONE || r->now_ns < (from == AUTO_LIST_REGULAR ? regular_due(r, scope) : any_due(r, scope))) {
+	if (slot == NONE || r->now_ns < (from == AUTO_LIST_REGULAR ? regular_due(r, scope) : any_due(r, scope))) {
 		arm(r, scope);
 		return;
 	}

@@ -35,7 +35,8 @@ static const struct pin pins[] = {
 	  .pins = (pins_), .n_pins = (n_pins_) }
 const struct settings hold = SETTINGS(true, AUTO_UPGRADE_HOLD, pins, 1), observe = SETTINGS(false, AUTO_UPGRADE_HOLD, pins, 1),
 			     report = SETTINGS(true, AUTO_UPGRADE_REPORT, pins, 1), ignore = SETTINGS(true, AUTO_UPGRADE_IGNORE, pins, 1),
-			     unpinned = SETTINGS(true, AUTO_UPGRADE_HOLD, NULL, 0), held_pin = SETTINGS(true, AUTO_UPGRADE_HOLD, pins + 1, 1);
+			     unpinned = SETTINGS(true, AUTO_UPGRADE_HOLD, NULL, 0),
+			     observe_unpinned = SETTINGS(false, AUTO_UPGRADE_HOLD, NULL, 0), held_pin = SETTINGS(true, AUTO_UPGRADE_HOLD, pins + 1, 1);
 
 /* ---- the bed ---- */
 
@@ -96,7 +97,7 @@ static struct event *later(enum event_kind kind)
 
 static void see_device(unsigned int i, struct observation *o)
 {
-	const struct device *d = &bed.devices[i];
+	const struct bed_device *d = &bed.devices[i];
 
 	*o = (struct observation){ .instance_id = d->id, .has_attributes = true, .name = "n", .model = "sag-1000", .resource_group = "", .ccn = "ccn-1",
 				   .city = "", .status_text = "Active", .is_status_known = true,
@@ -190,7 +191,7 @@ static void keep(const struct record *rec)
 static void do_store(const struct action *a)
 {
 	if (bed.is_store_silent) {
-		bed.silent_ticket = a->ticket;
+		bed.store_ticket = a->ticket;
 		return;
 	}
 	for (size_t i = 0; i < a->n_records && !bed.is_store_failing; i++) {
@@ -325,11 +326,12 @@ void begin(const struct settings *settings)
 
 void open_bed(unsigned int n, const struct auto_upgrade_policy *policy, const struct settings *settings)
 {
+	reconcile_free(bed.r);
 	memset(&bed, 0, sizeof(bed));
 	bed.now_ns = 1000 * NS_PER_S;
 	bed.n = n;
 	for (unsigned int i = 0; i < n; i++) {
-		struct device *d = &bed.devices[i];
+		struct bed_device *d = &bed.devices[i];
 
 		snprintf(d->id, sizeof(d->id), "sag-%u", i);
 		snprintf(d->serial, sizeof(d->serial), "s%u", i);

@@ -14,9 +14,9 @@
 
 extern const struct auto_upgrade_policy nightly, weekly;
 /* What the configuration says: of the upgrader, of the mode, of the pin. */
-extern const struct settings hold, observe, report, ignore, unpinned, held_pin;
+extern const struct settings hold, observe, report, ignore, unpinned, observe_unpinned, held_pin;
 
-struct device {
+struct bed_device {
 	char id[16], serial[16];
 	const char *version;
 	bool is_offline, is_gone;
@@ -37,7 +37,7 @@ struct bed {
 	struct reconcile *r;
 	int64_t now_ns;
 	int64_t wall_offset_s;
-	struct device devices[DEVICES];
+	struct bed_device devices[DEVICES];
 	unsigned int n;
 	struct mark marks[MARKS];
 	size_t n_marks;
@@ -47,7 +47,7 @@ struct bed {
 	char kept_text[DEVICES][REC_AUTO_TEXTS][160];
 	bool is_kept[DEVICES];
 	bool is_store_failing, is_store_silent, is_cloud_refusing, is_cloud_lying, is_read_failing, is_cloud_silent;
-	uint64_t silent_ticket;
+	uint64_t silent_ticket, store_ticket; /* what was not answered */
 };
 extern struct bed bed;
 

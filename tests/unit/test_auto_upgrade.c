@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "auto_upgrade_bed.h"
+#include "core/internal.h"
 
 /* ---- reads ---- */
 
@@ -84,6 +85,13 @@ static void test_view(void **state)
 	use(&ignore);
 	assert_true(view(1, &v));
 	assert_null(v.auto_upgrade);
+	assert_int_equal(bed.r->auto_policy_map.n, 0);
+	use(&report);
+	run_for(HOUR);
+	assert_int_equal(bed.r->auto_policy_map.n, 2);
+	bed.devices[0].is_gone = bed.devices[1].is_gone = true;
+	run_for(HOUR);
+	assert_int_equal(bed.r->auto_policy_map.n, 0);
 }
 
 static void test_who_is_not_read(void **state)
@@ -197,8 +205,9 @@ static void test_nothing_is_set_before_it_is_stored(void **state)
 	open_bed(2, &nightly, &ignore);
 	bed.is_store_failing = true;
 	use(&hold);
-	run_for(2 * HOUR);
+	run_for(2 * INTERVAL);
 	assert_int_equal(count(MARK_SET), 0);
+	assert_in_range(count(MARK_READ), 2, 8); /* that changes nothing by being read again */
 	bed.is_store_failing = false;
 	run_for(2 * HOUR);
 	assert_int_equal(count(MARK_SET), 2);
@@ -206,12 +215,39 @@ static void test_nothing_is_set_before_it_is_stored(void **state)
 	open_bed(2, &nightly, &ignore);
 	bed.is_store_silent = true;
 	use(&hold);
-	run_for(2 * HOUR);
+	run_for(2 * INTERVAL);
 	assert_int_equal(count(MARK_SET), 0);
+	assert_in_range(count(MARK_READ), 2, 8);
 	bed.is_store_silent = false;
-	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.silent_ticket });
+	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.store_ticket });
 	run_for(2 * HOUR);
 	assert_int_equal(count(MARK_SET), 2);
+}
+
+/* What was stored before it changed is not what will be put back. */
+static void test_what_changes_while_it_is_stored(void **state)
+{
+	(void)state;
+	open_bed(1, &nightly, &ignore);
+	bed.is_store_silent = true;
+	use(&hold);
+	run_for(5 * NS_PER_S);
+	use(&report); /* another wish: looked at anew */
+	bed.devices[0].policy = weekly;
+	use(&hold);
+	run_for(5 * NS_PER_S);
+	assert_int_equal(count(MARK_READ), 2);
+	assert_int_equal(count(MARK_SET), 0);
+	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.store_ticket });
+	run_for(5 * NS_PER_S);
+	assert_int_equal(count(MARK_SET), 0);
+	bed.is_store_silent = false;
+	step(&(struct event){ .kind = EVENT_STORED, .stored.ticket = bed.store_ticket });
+	run_for(60 * NS_PER_S);
+	assert_int_equal(count(MARK_SET), 1);
+	use(&unpinned);
+	run_for(60 * NS_PER_S);
+	assert_memory_equal(&bed.devices[0].policy, &weekly, sizeof(weekly));
 }
 
 /* What stands in the way, how it comes, and how it goes. */
@@ -287,6 +323,12 @@ static void test_observe_mode_stores_nothing(void **state)
 	run_for(3 * DAY);
 	assert_int_equal(count(MARK_SET), 3);
 	assert_true(is_told(AUTO_UPGRADE_CHANGED, "manual", "scheduled"));
+	use(&observe_unpinned);
+	run_for(3 * DAY);
+	assert_int_equal(count(MARK_SET), 3);
+	use(&unpinned);
+	run_for(2 * HOUR);
+	assert_int_equal(count(MARK_SET), 5); /* and one was set back by hand */
 }
 
 static void test_not_while_it_is_upgraded(void **state)
@@ -504,6 +546,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_hold, close_bed),
 		cmocka_unit_test_teardown(test_what_is_manual_or_unknown_is_left_alone, close_bed),
 		cmocka_unit_test_teardown(test_nothing_is_set_before_it_is_stored, close_bed),
+		cmocka_unit_test_teardown(test_what_changes_while_it_is_stored, close_bed),
 		cmocka_unit_test_teardown(test_not_now_means_not_now, close_bed),
 		cmocka_unit_test_teardown(test_nothing_is_put_back_meanwhile, close_bed),
 		cmocka_unit_test_teardown(test_observe_mode_stores_nothing, close_bed),
