@@ -218,6 +218,22 @@ static void tell_approval(const struct daemon *d, const struct action *a)
 		 { "next", command_text(&next) });
 }
 
+static void tell_auto_upgrade(const struct daemon *d, const struct action *a)
+{
+	static const struct {
+		enum log_level level;
+		const char *message;
+	} lines[AUTO_UPGRADE_CHANGE_N] = {
+		[AUTO_UPGRADE_CHANGED] = { LOG_LEVEL_WARN, "the cloud's own upgrader was set otherwise, and not by sagpin" },
+		[AUTO_UPGRADE_HELD] = { LOG_LEVEL_INFO, "the cloud's own upgrader leaves the device alone now; what it was set to is kept" },
+		[AUTO_UPGRADE_PUT_BACK] = { LOG_LEVEL_INFO, "the cloud's own upgrader is set as it was before" },
+		[AUTO_UPGRADE_NOT_TAKEN] = { LOG_LEVEL_WARN, "the cloud's own upgrader could not be set; it is tried again, "
+							     "see what ModifyDeviceAutoUpgradePolicy answers" },
+	};
+
+	tell(d, lines[a->auto_upgrade_change].level, lines[a->auto_upgrade_change].message, a, "", "");
+}
+
 /* ---- all of it ---- */
 
 void tell_act(const struct event *ev, const struct action *a)
@@ -265,6 +281,9 @@ void tell_action(const struct daemon *d, const struct action *a, const char *req
 		break;
 	case ACTION_TELL_APPROVAL:
 		tell_approval(d, a);
+		break;
+	case ACTION_TELL_AUTO_UPGRADE:
+		tell_auto_upgrade(d, a);
 		break;
 	case ACTION_UPGRADE:
 		tell(d, LOG_LEVEL_DEBUG, "upgrade is called", a, "", "");

@@ -81,4 +81,4 @@ bool row_window_next_open(const struct row *row);
 bool row_freeze_active(const struct row *row);
 
 #define ROLLOUT_WAVES_MAX (LIMIT_WAVES + 1)
-#define ROLLOUT_CELLS (ROLLOUT_WAVES_MAX * PHASE_N)
+#define ROLLOUT_CELLS ((uint64_t)ROLLOUT_WAVES_MAX * PHASE_N)

@@ -353,7 +353,7 @@ void instance_repin(struct reconcile *r, uint32_t slot)
 	struct instance *inst = instance_at(r, slot);
 	struct pin_subject subject = { 0 };
 
-	inst->pins++;
+	inst->pins = ++r->repins;
 	if (inst->scope == NONE) {
 		inst->pin = PIN_NONE;
 		look_up(r, slot);
@@ -573,7 +573,7 @@ static uint32_t instance_targets(struct reconcile *r, uint32_t slot, uint32_t *t
 
 		if (device == NONE || device_at(r, device)->instance != slot)
 			continue;
-		if (is_dpi_pinned && device_at(r, device)->dpi_read_ns == NEVER)
+		if (device_at(r, device)->dpi_read_ns == NEVER && (is_dpi_pinned || auto_is_held(r, device, VERSION_TYPE_DPI)))
 			target_ensure(r, device, VERSION_TYPE_DPI);
 		for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
 			if (device_at(r, device)->targets[type] != NONE)

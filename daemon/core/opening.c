@@ -99,6 +99,11 @@ enum reason pacing_calendar_reason(const struct reconcile *r, struct policy_stat
 	return p->reason;
 }
 
+bool pacing_calendar_is_known(const struct reconcile *r, const struct policy_state *p)
+{
+	return p->index != POLICY_NONE && (policy_of_state(r, p)->is_always_open || r->wall_s < p->until_s);
+}
+
 int64_t pacing_next_open_s(const struct reconcile *r, const struct policy_state *p)
 {
 	const struct policy *policy = policy_of_state(r, p);
@@ -191,6 +196,11 @@ bool opening_gate(struct reconcile *r, struct policy_state *p)
 	a->policy = p->index;
 	a->ticket = p->gate.ticket;
 	return false;
+}
+
+bool opening_gate_is_closed(const struct reconcile *r, const struct policy_state *p)
+{
+	return p->index != POLICY_NONE && policy_of_state(r, p)->gate.is_set && p->gate.asked_ns != NEVER && !p->gate.is_open;
 }
 
 /* For a call that is about to leave: the answer was good when its fresh read was asked for. */

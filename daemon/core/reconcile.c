@@ -94,6 +94,7 @@ static struct scope_state *scope_new(struct reconcile *r)
 		.dpi_asked_ns = NEVER, .dpi_regular_ns = NEVER,
 		.seen = { NONE, NONE }, .dpi_first = { NONE, NONE }, .dpi_regular = { NONE, NONE },
 	};
+	auto_scope_init(&s->auto_upgrader);
 	return s;
 }
 
@@ -104,6 +105,7 @@ static void scope_free(struct reconcile *r, struct scope_state *s)
 	timers_cancel(&r->timers, &s->dpi_timer);
 	timers_cancel(&r->timers, &s->follow_timer);
 	timers_cancel(&r->timers, &s->wake_timer);
+	timers_cancel(&r->timers, &s->auto_upgrader.timer);
 	free(s);
 }
 
@@ -123,6 +125,7 @@ static void scope_number(struct reconcile *r, struct scope_state *s, uint32_t sc
 	timer_own(r, &s->dpi_timer, TIMER_SCOPE_DPI, scope);
 	timer_own(r, &s->follow_timer, TIMER_SCOPE_FOLLOW, scope);
 	timer_own(r, &s->wake_timer, TIMER_WAKE, scope);
+	timer_own(r, &s->auto_upgrader.timer, TIMER_SCOPE_AUTO, scope);
 }
 
 /* Scopes keep their state by account and region. ret_moved: the new number of each old one, or NONE. */
@@ -302,6 +305,7 @@ static void settings_take(struct reconcile *r, const struct settings *settings)
 	}
 	settings_leave_places(r);
 	settings_scopes(r, settings, moved);
+	auto_settings(r, moved);
 	settings_policies(r, settings);
 	settings_pins(r, settings);
 	r->settings = settings;
@@ -370,6 +374,8 @@ static void dispatch(struct reconcile *r, const struct event *ev)
 		[EVENT_CALENDAR] = pacing_calendar,
 		[EVENT_GATE] = pacing_gate,
 		[EVENT_ACT] = act_take,
+		[EVENT_AUTO_UPGRADE] = auto_read,
+		[EVENT_AUTO_UPGRADE_SET] = auto_set,
 		[EVENT_CALLED] = intent_called,
 		[EVENT_ACCOUNT] = on_account,
 	};
@@ -399,6 +405,10 @@ static void run_timers(struct reconcile *r)
 			r->rollouts[timer_owner(t)]->is_to_check = r->is_rollout_to_check = true;
 		else if (timer_kind(t) == TIMER_SWEEP)
 			sweep_go_on(r);
+		else if (timer_kind(t) == TIMER_SCOPE_AUTO)
+			auto_turn(r, timer_owner(t));
+		else if (timer_kind(t) == TIMER_AUTO_HOLD)
+			auto_hold_turn(r, timer_owner(t));
 		else
 			schedule_timer(r, timer_kind(t), timer_owner(t));
 	}
@@ -474,6 +484,8 @@ int reconcile_new(uint64_t seed, struct reconcile **ret_reconcile)
 	slab_init(&r->targets, sizeof(struct target));
 	slab_init(&r->remembered, sizeof(struct remembered));
 	slab_init(&r->sites, sizeof(struct site));
+	slab_init(&r->auto_holds, sizeof(struct auto_hold));
+	slab_init(&r->auto_policies, sizeof(struct auto_policy));
 	timer_init(&r->store_timer, TIMER_WAKE, 0);
 	timer_init(&r->sweep_timer, TIMER_SWEEP, 0);
 	*ret_reconcile = r;
@@ -491,6 +503,7 @@ struct reconcile *reconcile_free(struct reconcile *r)
 	approval_deinit(r);
 	act_deinit(r);
 	site_deinit(r);
+	auto_deinit(r);
 	for (uint32_t i = 0; r->urgent && i < r->n_scopes; i++)
 		free(r->urgent[i].slots);
 	free(r->urgent);
