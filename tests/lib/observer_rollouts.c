@@ -65,7 +65,7 @@ static bool is_countable(const struct target_view *v)
 		return false; /* that is shown before offline and unapproved: nobody can tell */
 	if (v->phase == PHASE_WAITING)
 		return v->reason != REASON_OFFLINE && v->reason != REASON_HELD && v->reason != REASON_APPROVAL;
-	return v->phase != PHASE_FAILED || v->reason < REASON_INVALID_INSTANCE || v->reason > REASON_FORBIDDEN;
+	return v->phase != PHASE_FAILED || v->reason < REASON_DUPLICATE || v->reason > REASON_FORBIDDEN;
 }
 
 static void check_passed(struct observer *o, const struct seen_rollout *ro)
