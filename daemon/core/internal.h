@@ -357,7 +357,8 @@ struct policy_state {
 	struct stretch *openings, *freezes;
 	uint32_t n_openings, n_freezes;
 	int64_t until_s;      /* the calendar is known up to here */
-	int64_t spread_from_s, spread_s; /* of the opening that began then: how long its starts are spread */
+	int64_t spread_from_s, spread_to_s; /* the opening that starts were spread over last */
+	int64_t spread_s;                   /* … and how much of it they need */
 	struct {
 		int64_t asked_ns; /* when the last answer was asked for; NEVER */
 		bool is_open;

@@ -152,6 +152,7 @@ static void spread(const struct reconcile *r, struct policy_state *p, const stru
 			waiting += r->rollouts[i]->n_queued;
 	needed = waiting * 3600.0 / (double)policy->max_starts_per_hour;
 	p->spread_from_s = open->from_s;
+	p->spread_to_s = open->to_s;
 	p->spread_s = (int64_t)(needed < usable ? needed : usable > 0.0 ? usable : 0.0);
 }
 
@@ -165,7 +166,8 @@ bool opening_is_due(struct reconcile *r, struct policy_state *p, uint32_t hash)
 	open = stretch_at(p->openings, p->n_openings, r->wall_s);
 	if (!open)
 		return false;
-	if (p->spread_from_s != open->from_s)
+	/* told again, an opening may begin later, or end later: it is the same one, and nobody's turn changes */
+	if (open->to_s <= p->spread_from_s || open->from_s >= p->spread_to_s)
 		spread(r, p, open);
 	due_s = opening_due_s(r, p, hash);
 	if (r->wall_s >= due_s)

@@ -200,6 +200,7 @@ static void settings_policies(struct reconcile *r, const struct settings *settin
 		r->policies[i]->gate.ticket = 0;
 		r->policies[i]->until_s = INT64_MIN;   /* … and other windows: the calendar is told anew */
 		r->policies[i]->n_openings = r->policies[i]->n_freezes = 0;
+		r->policies[i]->spread_from_s = r->policies[i]->spread_to_s = r->policies[i]->spread_s = 0;
 		r->policies[i]->reason_step = 0;
 	}
 	for (uint32_t i = 0; policy_of && i < settings->n_policies && !r->is_out_of_memory; i++) {

@@ -210,6 +210,8 @@ void rollout_aim(struct reconcile *r, uint32_t slot)
 		t->rollout = rollout_ensure(r, policy, (enum version_type)t->version_type, desired);
 	if (r->is_out_of_memory)
 		return;
+	if (t->place_kind == PLACE_QUEUE || t->place_kind == PLACE_URGENT)
+		pacing_leave(r, slot); /* its place is by the hash of its instance, and that may be another one */
 	t->aimed_pins = inst->pins;
 	t->wave = wave_of(r, inst, &r->settings->policies[r->policies[policy]->index]);
 	t->site = site_name(r, inst, &r->settings->policies[r->policies[policy]->index]);
@@ -344,13 +346,31 @@ void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed,
 	judge_failures(r, ro);
 }
 
+static void halt_clear(struct reconcile *r, struct rollout *ro)
+{
+	ro->halt_cause = HALT_NONE;
+	ro->halt_reason = REASON_NONE;
+	ro->halted_s = 0;
+	rollout_touch(r, ro);
+}
+
+/* The halts that it inherited go with it: else the next name of the policy would have them again. */
+static void inherited_clear(struct reconcile *r, const struct rollout *ro)
+{
+	for (uint32_t i = 0; i < r->n_rollouts; i++) {
+		struct rollout *old = r->rollouts[i];
+
+		if (old->is_used && old->halt_cause && old->version == ro->version && old->version_type == ro->version_type && !settings_policy(r, old))
+			halt_clear(r, old);
+	}
+}
+
 void rollout_resume(struct reconcile *r, uint32_t slot)
 {
 	struct rollout *ro = r->rollouts[slot];
 
-	ro->halt_cause = HALT_NONE;
-	ro->halt_reason = REASON_NONE;
-	ro->halted_s = 0;
+	halt_clear(r, ro);
+	inherited_clear(r, ro);
 	ro->epoch++;
 	ro->ended = ro->failed = 0;
 	memset(ro->failed_by, 0, sizeof(ro->failed_by));
