@@ -8,6 +8,12 @@ const char *const gate_answer_names[GATE_ANSWER_N] = {
 	[GATE_ANSWER_OPEN] = "open",
 };
 
+const char *const ha_role_names[HA_ROLE_N] = {
+	[HA_ROLE_UNKNOWN] = "unknown",
+	[HA_ROLE_ACTIVE] = "active",
+	[HA_ROLE_STANDBY] = "standby",
+};
+
 static const char *reported_of(const struct reconcile *r, const struct device *d, enum version_type type)
 {
 	const struct target *t = d->targets[type] == NONE ? NULL : target_at(r, d->targets[type]);

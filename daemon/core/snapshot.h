@@ -23,6 +23,8 @@ bool reconcile_records(const struct reconcile *r, struct record_cursor *cursor, 
  */
 bool reconcile_observation(const struct reconcile *r, uint32_t slot, struct observation *ret_observation, uint32_t *ret_scope);
 
+extern const char *const ha_role_names[HA_ROLE_N]; /* "unknown", "active", "standby" */
+
 enum gate_answer {
 	GATE_ANSWER_NONE, /* never asked under these settings, or it has no gate */
 	GATE_ANSWER_CLOSED,
