@@ -21,6 +21,7 @@
 
 struct acts;
 struct dispatch;
+struct ledger;
 struct report;
 struct view;
 
@@ -35,6 +36,8 @@ struct daemon {
 	struct acts *acts;
 	struct registry *registry;
 	struct dispatch *dispatch;
+	struct ledger *ledger;
+	int64_t calendars_s; /* wall clock: when the core was told of windows and freezes; 0: never */
 	struct report *report;
 	struct view *view;
 	int64_t now_ns; /* boot-time clock, set once per turn */

@@ -4,9 +4,6 @@
  * Each LIST, FOLLOW, READ and UPGRADE becomes a job with one or more calls; a job ends in exactly one event
  * (a listing: slices, then its end). Steps are only made from replies and from daemon_step's own loop, never from
  * inside a plan, since a plan is valid until the next step.
- *
- * There is no durable state yet: an intent lives in the core's memory, and STORE is answered at once. That is why
- * the configuration refuses `enforce` for any endpoint that is not loopback.
  */
 #include "dispatch.h"
 
@@ -345,10 +342,6 @@ int dispatch_plan(struct dispatch *x, const struct plan *plan)
 
 		if (x->d->is_stopping) {
 			continue; /* nothing leaves any more */
-		} else if (a->kind == ACTION_STORE) {
-			struct event stored = { .kind = EVENT_STORED, .stored.ticket = a->ticket };
-
-			r = answer(x, &stored);
 		} else if (jobs[a->kind].is_job) {
 			r = start_job(x, a, jobs[a->kind].kind);
 		}

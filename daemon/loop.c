@@ -6,7 +6,9 @@
  */
 #include "daemon.h"
 #include "acts.h"
+#include "calendars.h"
 #include "dispatch.h"
+#include "ledger.h"
 #include "log.h"
 #include "report.h"
 #include "view.h"
@@ -60,6 +62,8 @@ static int step_once(struct daemon *d, struct event *ev)
 	report_step(d->report, read_clock(CLOCK_BOOTTIME) - began);
 	report_plan(d->report, ev, &plan, d->request_id, d->code);
 	r = acts_watch(d->acts, ev, &plan);
+	if (r >= 0)
+		r = ledger_plan(d->ledger, ev, &plan, d->request_id);
 	if (r < 0)
 		return r;
 	return dispatch_plan(d->dispatch, &plan);
@@ -249,6 +253,8 @@ static int daemon_init(struct daemon *d, const struct daemon_options *options)
 		r = new_control(d, options, &error);
 	if (!r)
 		r = report_new(d, &d->report);
+	if (!r)
+		r = ledger_new(d, d->config->state_path, &d->ledger);
 	if (r)
 		log_line(LOG_LEVEL_ERROR, "cannot start", { "error", error.text[0] ? error.text : strerror(-r) });
 	return r;
@@ -261,6 +267,7 @@ static void daemon_deinit(struct daemon *d)
 	d->acts = acts_free(d->acts);
 	d->web = web_free(d->web);
 	d->client = client_free(d->client); /* answers what is under way, so the core must still be there */
+	d->ledger = ledger_free(d->ledger);
 	if (d->report)
 		report_stop(d->report);
 	d->report = report_free(d->report);
@@ -298,6 +305,13 @@ static int turn(struct daemon *d)
 	int r;
 
 	read_time(d);
+	r = ledger_run(d->ledger);
+	if (r >= 0)
+		r = calendars_run(d);
+	if (r < 0 || !ledger_is_loaded(d->ledger)) { /* nothing may come before what an earlier life knew */
+		web_run(d->web, d->now_ns);
+		return r;
+	}
 	r = run_identities(d);
 	if (r >= 0)
 		r = client_run(d->client, d->now_ns, d->wall_s);
@@ -364,13 +378,14 @@ static bool is_told_to_stop(int signal_fd)
 
 static int loop(struct daemon *d, int signal_fd)
 {
-	struct curl_waitfd fds[WEB_FDS_MAX + 2] = { { .fd = signal_fd, .events = CURL_WAIT_POLLIN } };
+	struct curl_waitfd fds[WEB_FDS_MAX + 3] = { { .fd = signal_fd, .events = CURL_WAIT_POLLIN } };
 	int web_fd[WEB_FDS_MAX];
 	size_t n = web_fds(d->web, web_fd, WEB_FDS_MAX);
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
 		fds[i + 1] = (struct curl_waitfd){ .fd = web_fd[i], .events = CURL_WAIT_POLLIN };
+	fds[++n] = (struct curl_waitfd){ .fd = ledger_fd(d->ledger), .events = CURL_WAIT_POLLIN };
 	if (d->control)
 		fds[++n] = (struct curl_waitfd){ .fd = control_fd(d->control), .events = CURL_WAIT_POLLIN };
 	while (r >= 0) {
@@ -418,7 +433,6 @@ int daemon_run(const struct daemon_options *options)
 {
 	struct daemon d = { .config = options->config };
 	struct event settings = { .kind = EVENT_SETTINGS, .settings = &options->config->settings };
-	struct event restored = { .kind = EVENT_RESTORE_ENDED, .restore.is_first_life = true };
 	int signal_fd = open_signals();
 	int r;
 
@@ -431,8 +445,6 @@ int daemon_run(const struct daemon_options *options)
 	if (!r) {
 		tell_start(&d);
 		r = daemon_step(&d, &settings);
-		if (!r)
-			r = daemon_step(&d, &restored);
 		if (!r)
 			r = loop(&d, signal_fd);
 	}

@@ -240,8 +240,8 @@ static void tell(const struct report *x, enum log_level level, const char *messa
 		return;
 	if (a->instance != NONE && !reconcile_instance(x->d->core, a->instance, &instance))
 		instance.instance_id = instance.status_text = "";
-	log_line(level, message, { "account", settings_of(x)->scopes[a->scope].account },
-		 { "region_id", settings_of(x)->scopes[a->scope].region_id }, { "instance_id", instance.instance_id },
+	log_line(level, message, { "account", a->scope == NONE ? "" : settings_of(x)->scopes[a->scope].account },
+		 { "region_id", a->scope == NONE ? "" : settings_of(x)->scopes[a->scope].region_id }, { "instance_id", instance.instance_id },
 		 { "serial_number", target.serial_number },
 		 { "version_type", has_target ? version_type_names[target.version_type] : "" },
 		 { "phase", has_phase ? phase_names[a->phase] : "" }, { "reason", a->reason != REASON_NONE ? reason_names[a->reason] : "" },
@@ -515,4 +515,20 @@ void report_stop(struct report *x)
 		log_line(LOG_LEVEL_WARN, "stopped while upgrades are unsettled; they go on in the cloud", { "upgrades", count });
 	else
 		log_write(LOG_LEVEL_INFO, "stopped", NULL, 0);
+}
+
+/* ---- the store ---- */
+
+void report_commit(struct report *x, bool is_stored, int64_t duration_ns)
+{
+	(void)x;
+	(void)is_stored;
+	(void)duration_ns;
+}
+
+void report_store(struct report *x, bool is_stored, const char *error)
+{
+	(void)x;
+	if (!is_stored)
+		log_line(LOG_LEVEL_ERROR, "the state cannot be stored: nothing is upgraded", { "error", error });
 }

@@ -59,15 +59,19 @@ done
 # ---- the pins ----
 cat >"$work/sagpin.cfg" <<CONFIG
 mode = "enforce";
+state = "$work/state.db";
+control_socket = "$work/control.sock";
 max_in_flight = 200;
 accounts = (
   { name = "demo"; credentials: { source = "env"; }; regions = [ "cn-shanghai" ]; endpoint = "$endpoint";
     poll_interval = "5s"; dpi_poll_interval = "30s";
+    blast_radius = "100%";    # a rehearsal: all of it may move without an approval
     api: { calls_per_second = "400"; burst = 100; concurrency = 16; timeout = "5s"; }; }
 );
 policies = (
   { name = "demo"; windows = [ "always" ]; max_in_flight = "25%"; max_starts_per_hour = 100000; deadline = "15s";
-    retry: { attempts = 3; first = "2s"; max = "10s"; }; verify: { soak = "1s"; vpn = true; }; }
+    retry: { attempts = 3; first = "2s"; max = "10s"; }; verify: { soak = "1s"; vpn = true; };
+    halt: { failures = 0; percent = "0%"; }; }
 );
 pins = (
   { name = "depots"; match: { resource_group = "rg-depots"; }; device = "3.4.2"; dpi = "1.3.5"; policy = "demo"; },

@@ -148,7 +148,7 @@ static int explain(int r, const char *path, struct error *ret_error)
 
 int state_read_offline(const struct state_offline *options, struct error *ret_error)
 {
-	struct copy copy;
+	struct copy copy = { .folder = "" };
 	struct stat st;
 	int fd = open(options->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int r = fd < 0 ? -errno : 0;

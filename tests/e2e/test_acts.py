@@ -74,7 +74,7 @@ def test_pause_outlives_a_crash(build):
         simulator, daemon = begin(build, work, processes, "--upgrade-time=1s", policy_in_flight="2", max_in_flight=2)
         assert say(build, daemon, "pause", "--all")[0] == 0
         daemon.stop(signal.SIGKILL)
-        again = Daemon(build, work, config(simulator.endpoint))
+        again = Daemon(build, work, config(simulator.endpoint), name="again")
         processes.append(again)
         wait_for("a listing", lambda: again.sum("sagpin_up") == 1)
         assert ask(again.socket, "/v1/status")[1]["paused"] is True

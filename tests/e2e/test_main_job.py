@@ -96,6 +96,28 @@ def test_killed_and_restarted_calls_nothing_twice(build):
         before = calls_per_target(simulator)
         daemon = Daemon(build, work, text, name="sagpin2")
         processes.append(daemon)
+        wait_for("the unsettled ones to be followed", lambda: any(t["phase"] == "upgrading" for t in daemon.targets()) or is_at_rest(daemon))
+        assert not any(t["reason"] == "settling" for t in daemon.targets()), "settles although it has its state"
+        wait_for("the fleet to converge", lambda: is_at_rest(daemon), 120, 0.5)
+        after = calls_per_target(simulator)
+        assert all(after[k] == n == 1 for k, n in before.items()), "called again after the restart"
+
+
+def test_without_its_state_it_settles_first(build):
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, "--upgrade-time=3s", instances=60)
+        processes.append(simulator)
+        text = config(simulator.endpoint, deadline="8s")
+        daemon = Daemon(build, work, text)
+        processes.append(daemon)
+        wait_for("upgrades to be under way", lambda: len(calls_per_target(simulator)) > 5)
+        daemon.stop(signal.SIGKILL)
+        for name in os.listdir(work):
+            if name.startswith("state.db"):
+                os.unlink(os.path.join(work, name))
+        before = calls_per_target(simulator)
+        daemon = Daemon(build, work, text, name="sagpin2")
+        processes.append(daemon)
         wait_for("settling to be shown", lambda: any(t["reason"] == "settling" for t in daemon.targets()))
         wait_for("the fleet to converge", lambda: is_at_rest(daemon), 120, 0.5)
         after = calls_per_target(simulator)

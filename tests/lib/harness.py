@@ -19,15 +19,16 @@ KEY_SECRET = "simulator-secret-not-a-real-one"
 
 CONFIG = """
 mode = "{mode}";
+state = "{state}";
 max_in_flight = {max_in_flight};
 accounts = (
   {{ name = "test"; credentials: {{ source = "env"; }}; regions = [ "cn-shanghai" ]; endpoint = "{endpoint}"; signature = "{signature}";
-    poll_interval = "{poll_interval}"; dpi_poll_interval = "{dpi_poll_interval}";
+    poll_interval = "{poll_interval}"; dpi_poll_interval = "{dpi_poll_interval}"; blast_radius = "{blast_radius}";
     api: {{ calls_per_second = "{calls_per_second}"; burst = 200; concurrency = 16; timeout = "{timeout}"; {api} }}; }}
 );
 policies = (
   {{ name = "fast"; windows = [ "always" ]; max_in_flight = {policy_in_flight}; max_starts_per_hour = {starts_per_hour}; deadline = "{deadline}";
-    retry: {{ attempts = 3; first = "1s"; max = "4s"; }}; verify: {{ soak = "{soak}"; vpn = true; }}; }}
+    retry: {{ attempts = 3; first = "1s"; max = "4s"; }}; verify: {{ soak = "{soak}"; vpn = true; }}; halt: {{ {halt} }}; {policy} }}
 );
 pins = (
 {pins}
@@ -36,6 +37,7 @@ pins = (
 
 DEFAULTS = dict(mode="enforce", max_in_flight=100, signature="v3", poll_interval="2s", dpi_poll_interval="10s", calls_per_second="500",
                 timeout="5s", api="", policy_in_flight="50%", starts_per_hour=100000, deadline="6s", soak="500ms",
+                state="state.db", blast_radius="100%", halt='failures = 0; percent = "0%";', policy="",
                 pins='  { name = "all"; match: { id = "*"; }; device = "3.4.2"; policy = "fast"; }')
 
 

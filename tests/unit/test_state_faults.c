@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -292,6 +293,7 @@ static int64_t count_and_kill(const char *path, int64_t from, unsigned int after
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(pipe_fds[0]);
 		count_for_ever(path, from + 1, pipe_fds[1]);
 	}
@@ -384,6 +386,7 @@ static void test_foreign(void **state)
 	static const char text[] = "listen = \":9464\";\nthis is a configuration file, surely not a database, and long enough to be one\n";
 	struct bed *b = *state;
 	unsigned char random[8192], before[8192];
+	char wal[128];
 	FILE *f;
 
 	write_file(b->path, text, sizeof(text));
@@ -402,7 +405,10 @@ static void test_foreign(void **state)
 	/* databases of others: with an id, and without one */
 	assert_int_equal(unlink(b->path), 0);
 	bed_sql(b->path, "PRAGMA application_id = 252006674; CREATE TABLE target (x)", NULL, 0);
+	bed_sql(b->path, "PRAGMA journal_mode = WAL", NULL, 0);
 	assert_load_fails(b->path, STATE_FAILURE_FOREIGN, "0x0f055112");
+	snprintf(wal, sizeof(wal), "%s-wal", b->path);
+	assert_int_equal(access(wal, F_OK), -1); /* nothing was made beside it either */
 	assert_int_equal(unlink(b->path), 0);
 	bed_sql(b->path, "PRAGMA journal_mode = WAL; CREATE TABLE history (x)", NULL, 0);
 	assert_load_fails(b->path, STATE_FAILURE_FOREIGN, "another program");
@@ -493,8 +499,11 @@ static void test_damaged_bytes(void **state)
 {
 	struct bed *b = *state;
 	static const unsigned char zeroes[4096], ones[4096] = { 0xff, 0xff, 0xff };
+	char wal[128], *good;
 	struct stat st;
+	FILE *f;
 
+	snprintf(wal, sizeof(wal), "%s-wal", b->path);
 	make_file(b->path);
 	assert_int_equal(stat(b->path, &st), 0);
 	assert_int_equal(truncate(b->path, st.st_size / 2), 0);
@@ -505,20 +514,30 @@ static void test_damaged_bytes(void **state)
 	make_file(b->path);
 	patch_file(b->path, 0, zeroes, sizeof(zeroes));
 	assert_load_fails(b->path, STATE_FAILURE_DAMAGED, "begins with zeroes");
+	unlink(b->path);
+	make_file(b->path);
+	good = malloc((size_t)st.st_size);
+	f = fopen(b->path, "rb");
+	assert_true(good && f && fread(good, 1, (size_t)st.st_size, f) == (size_t)st.st_size);
+	fclose(f);
 	/* each page in turn: never a crash, and never a load that looks good but lacks what was there */
-	for (off_t at = 4096; at < st.st_size; at += 4096) {
+	for (off_t at = 4096, turn = 0; turn < 2; at + 4096 < st.st_size ? (at += 4096) : (at = 4096, turn++)) {
 		struct bed_load load;
 
-		unlink(b->path);
-		make_file(b->path);
-		patch_file(b->path, at, ones, sizeof(ones));
+		write_file(b->path, good, (size_t)st.st_size);
+		if (turn)
+			patch_file(b->path, at + 3, zeroes, 2); /* the number of cells: the rest looks like an empty page */
+		else
+			patch_file(b->path, at, ones, sizeof(ones));
 		load = bed_try(b->path);
 		if (load.end == STATE_LOAD_ENDED)
 			assert_int_equal(load.n, 40 * RECORD_KIND_N); /* a page of the history, or a free one */
 		else
 			assert_int_equal(load.failure, STATE_FAILURE_DAMAGED);
 		bed_load_free(&load);
+		unlink(wal);
 	}
+	free(good);
 }
 
 /* ---- the place of the file ---- */
@@ -554,6 +573,9 @@ static void test_moved(void **state)
 	m = bed_commit(s, &r, 1);
 	assert_int_equal(m.failure, STATE_FAILURE_MOVED);
 	assert_non_null(strstr(m.error, "-wal"));
+	write_file(wal, "", 0); /* another one in its place */
+	assert_int_equal(bed_commit(s, &r, 1).failure, STATE_FAILURE_MOVED);
+	assert_int_equal(unlink(wal), 0);
 	/* for good */
 	assert_int_equal(unlink(b->path), 0);
 	assert_int_equal(bed_commit(s, &r, 1).failure, STATE_FAILURE_MOVED);
@@ -656,5 +678,6 @@ int main(void)
 		TEST(test_moved),		  TEST(test_places),	TEST(test_permissions),
 	};
 
+	signal(SIGXFSZ, SIG_DFL); /* who started us may have ignored it */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
