@@ -315,8 +315,8 @@ static void note_all(struct planning *p)
 	if (p->forecast.n_unasked_gates)
 		tell_note(&p->tell, "%u gate%s not asked: taken as open", p->forecast.n_unasked_gates, p->forecast.n_unasked_gates == 1 ? " was" : "s were");
 	if (p->forecast.n_unknown_catalogues)
-		tell_note(&p->tell, "%u catalogue%s not known: whether versions are offered, and what channels stand for, is left open",
-			  p->forecast.n_unknown_catalogues, p->forecast.n_unknown_catalogues == 1 ? " is" : "s are");
+		tell_note(&p->tell, "%u catalogue%s not read yet: whether what is pinned is offered, and what channels stand for, is left open",
+			  p->forecast.n_unknown_catalogues, p->forecast.n_unknown_catalogues == 1 ? " was" : "s were");
 	if (p->forecast.is_cut_short)
 		tell_note(&p->tell, "it is cut short at %s, after %" PRIu64 " steps; a shorter --horizon ends sooner", tell_local(p->forecast.end_s).text,
 			  p->forecast.n_steps);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOK_NS (60 * NS_PER_S) /* from the beginning to the first look at who has not started yet */
 #define PART 1000 /* records in one RESTORED */
 
 const char *const forecast_action_names[FORECAST_ACTION_N] = {
@@ -260,12 +261,13 @@ static int sample_one(struct run *w, uint32_t slot)
 		.wave_index = v.wave,
 		.phase = v.phase,
 		.reason = v.reason,
+		.why = v.reason,
 		.action = v.is_in_progress && !w->tracks[slot].n_calls ? FORECAST_RUNNING : FORECAST_NOTHING,
 	};
 	row->serial_number = w->truth[instance].devices[row->device].serial_number;
 	if (v.is_in_progress && w->tracks[slot].n_calls) { /* it is its call that leaves now */
 		row->phase = PHASE_WAITING;
-		row->reason = REASON_NONE;
+		row->reason = row->why = REASON_NONE;
 	}
 	w->n_phases[v.phase]++;
 	w->tracks[slot].row = (uint32_t)w->out->n_rows++;
@@ -303,6 +305,32 @@ static int sample(struct run *w)
 		r = sample_one(w, slot);
 	w->is_sampled = true;
 	return r ? r : sample_approvals(w);
+}
+
+/* What those that have not started yet wait for by now. */
+static void look_again(struct run *w)
+{
+	struct target_view v;
+
+	for (uint32_t slot = 0; slot < w->n_tracks; slot++)
+		if (w->tracks[slot].row != NONE && !w->tracks[slot].n_calls && reconcile_target(w->core, slot, &v) && v.phase == PHASE_WAITING &&
+		    v.reason != REASON_PRECHECK) /* that one is about to start */
+			w->out->rows[w->tracks[slot].row].why = v.reason;
+}
+
+/* Each look is later by a third: few, and none far from the start that it explains. */
+static int run_to_end(struct run *w)
+{
+	int64_t began_ns = w->options->fleet->now_ns, elapsed_ns = LOOK_NS;
+	bool is_quiet;
+	int r = 0;
+
+	while (!r && !w->out->is_cut_short && !is_done(w) && began_ns + elapsed_ns < w->end_ns) {
+		r = run_until(w, began_ns + elapsed_ns, &is_quiet);
+		look_again(w);
+		elapsed_ns += elapsed_ns / 3;
+	}
+	return r || w->out->is_cut_short ? r : run_until(w, w->end_ns, &is_quiet);
 }
 
 /* Does waiting help against it, as far as anybody can say? */
@@ -437,8 +465,8 @@ static int run_all(struct run *w)
 		r = run_until(w, sample_ns < w->end_ns ? sample_ns : w->end_ns, &is_quiet);
 	if (!r)
 		r = sample(w);
-	if (!r)
-		r = run_until(w, w->end_ns, &is_quiet);
+	if (!r && !w->out->is_cut_short)
+		r = run_to_end(w);
 	/* quiet means here: nothing is left to come at all, however far one looks */
 	is_quiet = !r && ideal_due_ns(w) > w->end_ns && reconcile_deadline_ns(w->core) > w->end_ns + (w->end_ns - w->options->fleet->now_ns);
 	return r ? r : finish(w, is_quiet);

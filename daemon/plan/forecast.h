@@ -58,6 +58,7 @@ struct forecast_row {
 	uint32_t wave_index;
 	enum phase phase;      /* now */
 	enum reason reason;
+	enum reason why;       /* … and when it was looked at last before its start: what keeps it from an earlier one */
 	enum forecast_action action;
 	enum reason end_reason; /* at the end: what LATER and WAIT wait for in the end */
 	enum reason blocked_by; /* … and what holds its rollout back, REASON_NONE when nothing does */

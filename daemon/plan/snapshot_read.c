@@ -205,12 +205,8 @@ static int read_wanted(const cJSON *line, struct picture *p)
 	return picture_add_wanted(p, &w);
 }
 
-static int read_line(const cJSON *line, struct picture *p, struct counts *counts)
+static int read_part(const cJSON *line, struct picture *p, struct counts *counts)
 {
-	if (!p->is_of_daemon)
-		return read_head(line, p);
-	if (counts->has_ended)
-		return SNAPSHOT_E_INVALID;
 	if (cJSON_HasObjectItem(line, "record")) {
 		counts->records++;
 		return read_record(line, p);
@@ -219,11 +215,19 @@ static int read_line(const cJSON *line, struct picture *p, struct counts *counts
 		counts->instances++;
 		return read_instance(line, p);
 	}
-	if (cJSON_HasObjectItem(line, "wanted")) {
-		counts->wanted++;
-		return read_wanted(line, p);
-	}
-	counts->has_ended = is_true(line, "end") && number_of(line, "records") == counts->records && number_of(line, "instances") == counts->instances &&
+	counts->wanted++;
+	return read_wanted(line, p);
+}
+
+static int read_line(const cJSON *line, struct picture *p, struct counts *counts)
+{
+	if (!p->is_of_daemon)
+		return read_head(line, p);
+	if (counts->has_ended)
+		return SNAPSHOT_E_INVALID;
+	if (!is_true(line, "end"))
+		return read_part(line, p, counts);
+	counts->has_ended = number_of(line, "records") == counts->records && number_of(line, "instances") == counts->instances &&
 			    number_of(line, "wanted") == counts->wanted;
 	return counts->has_ended ? 0 : SNAPSHOT_E_INVALID;
 }

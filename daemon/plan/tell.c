@@ -72,6 +72,8 @@ enum reason tell_reason(const struct forecast_row *row)
 	case FORECAST_LATER:
 	case FORECAST_FAILED:
 		return row->end_reason;
+	case FORECAST_UPGRADE:
+		return row->why;
 	default:
 		return row->reason;
 	}
@@ -121,6 +123,15 @@ struct tell_time tell_local(int64_t wall_s)
 		return t;
 	strftime(t.text, sizeof(t.text), "%Y-%m-%d %H:%M ", &tm);
 	snprintf(t.text + strlen(t.text), sizeof(t.text) - strlen(t.text), "%.3s:%s", zone, zone + 3);
+	return t;
+}
+
+struct tell_time tell_near(int64_t wall_s, int64_t now_s)
+{
+	struct tell_time t = tell_local(wall_s), now = tell_local(now_s);
+
+	if (t.text[0] && strncmp(t.text, now.text, 5) == 0)
+		memmove(t.text, t.text + 5, strlen(t.text + 5) + 1);
 	return t;
 }
 

@@ -42,7 +42,7 @@ bool tell_is_asked_for(const struct tell *t, const struct forecast_row *row);
 const struct picture_scope *tell_scope(const struct tell *t, const struct forecast_row *row);
 const char *tell_policy(const struct tell *t, const struct forecast_row *row); /* "" when unmanaged */
 const char *tell_pin(const struct tell *t, const struct forecast_row *row);
-/* What it waits for in the end, or why it failed. */
+/* What it waits for until its start or in the end, or why it failed. */
 enum reason tell_reason(const struct forecast_row *row);
 /* The next step for a person, or NULL. */
 const char *tell_advice(enum forecast_action action, enum reason reason);
@@ -51,6 +51,7 @@ struct tell_time {
 	char text[48];
 };
 struct tell_time tell_local(int64_t wall_s);  /* "2026-11-23 02:50 +08:00" */
+struct tell_time tell_near(int64_t wall_s, int64_t now_s); /* the same, without the year where it is this one */
 struct tell_time tell_utc(int64_t wall_s);    /* "2026-11-22T18:50:11Z" */
 struct tell_time tell_span(int64_t s);        /* "3h12m", "2d4h", "40s" */
 

@@ -181,7 +181,7 @@ static char *row_text(const struct tell *t, const struct forecast_row *row)
 	put_text(&j, j.root, "phase", phase_names[row->phase]);
 	put_text(&j, j.root, "reason", reason_names[row->reason]);
 	put_text(&j, j.root, "action", forecast_action_names[row->action]);
-	put_text(&j, j.root, "waits_for", row->action == FORECAST_WAIT || row->action == FORECAST_LATER ? reason_names[row->end_reason] : NULL);
+	put_text(&j, j.root, "waits_for", row->action == FORECAST_NOTHING || row->action == FORECAST_RUNNING ? NULL : reason_names[tell_reason(row)]);
 	put_text(&j, j.root, "rollout_blocked_by", row->blocked_by == REASON_NONE ? NULL : reason_names[row->blocked_by]);
 	put_time(&j, j.root, "start", row->start_s);
 	put_time(&j, j.root, "done", row->done_s);

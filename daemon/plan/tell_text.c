@@ -121,6 +121,12 @@ static struct columns_used columns_used(const struct tell *t)
 	return used;
 }
 
+/* Without waves all are in the last, which says nothing. */
+static bool has_waves(const struct tell *t, const struct forecast_row *row)
+{
+	return row->policy != POLICY_NONE && t->settings->policies[row->policy].n_waves > 0;
+}
+
 static void put_times(const struct tell *t, struct sheet *s, size_t in, size_t at, const struct forecast_row *row)
 {
 	int64_t s_from_now = row->start_s - t->forecast->now_s;
@@ -132,14 +138,14 @@ static void put_times(const struct tell *t, struct sheet *s, size_t in, size_t a
 		break;
 	case FORECAST_UPGRADE:
 		put(s, in, s_from_now <= 1 ? "now" : "in %s", tell_span(s_from_now).text);
-		put(s, at, "%s", tell_local(row->start_s).text);
+		put(s, at, "%s", tell_near(row->start_s, t->forecast->now_s).text);
 		break;
 	case FORECAST_LATER:
 		put(s, in, "> %s", tell_span(t->forecast->end_s - t->forecast->now_s).text);
-		put(s, at, "later than %.10s", tell_local(t->forecast->end_s).text);
+		put(s, at, "> %s", tell_near(t->forecast->end_s, t->forecast->now_s).text);
 		break;
-	default:
-		put(s, in, "-");
+	default: /* the word stands also where there is no room for the action */
+		put(s, in, "%s", row->action == FORECAST_NOTHING ? "-" : forecast_action_names[row->action]);
 		put(s, at, "-");
 	}
 }
@@ -195,7 +201,7 @@ static void put_change(const struct tell *t, struct sheet *s, size_t column, con
 
 enum { EACH_IN, EACH_AT, EACH_ACTION, EACH_SCOPE, EACH_INSTANCE, EACH_SERIAL, EACH_TYPE, EACH_VERSION, EACH_POLICY, EACH_WAVE, EACH_CHANGE, EACH_WHY, EACH_N };
 static const struct table_column each_columns[EACH_N] = {
-	[EACH_IN] = { "IN", 8, 0, false },	[EACH_AT] = { "AT", 23, 6, false },	  [EACH_ACTION] = { "ACTION", 7, 4, false },
+	[EACH_IN] = { "IN", 8, 0, false },	[EACH_AT] = { "AT", 18, 6, false },	  [EACH_ACTION] = { "ACTION", 7, 11, false },
 	[EACH_SCOPE] = { "WHERE", 10, 10, false }, [EACH_INSTANCE] = { "INSTANCE", 12, 0, false }, [EACH_SERIAL] = { "SERIAL", 10, 8, false },
 	[EACH_TYPE] = { "TYPE", 6, 5, false },	[EACH_VERSION] = { "VERSION", 14, 0, false }, [EACH_POLICY] = { "POLICY", 6, 9, false },
 	[EACH_WAVE] = { "WAVE", 5, 7, false },	[EACH_CHANGE] = { "CHANGE", 14, 3, false },  [EACH_WHY] = { "WHY", 10, 2, false },
@@ -214,7 +220,7 @@ static void put_each(const struct tell *t, const struct columns_used *used, stru
 	put(s, EACH_TYPE, "%s", used->has_types ? version_type_names[row->version_type] : "");
 	put_versions(t, s, EACH_VERSION, row);
 	put(s, EACH_POLICY, "%s", tell_policy(t, row));
-	put(s, EACH_WAVE, "%s", row->wave);
+	put(s, EACH_WAVE, "%s", has_waves(t, row) ? row->wave : "");
 	put_change(t, s, EACH_CHANGE, row);
 	put_why(s, EACH_WHY, row);
 }
@@ -284,7 +290,7 @@ static int group_rows(const struct tell *t, struct group **ret_groups, size_t *r
 
 enum { GROUP_IN, GROUP_AT, GROUP_LAST, GROUP_COUNT, GROUP_ACTION, GROUP_SCOPE, GROUP_TYPE, GROUP_VERSION, GROUP_POLICY, GROUP_WAVE, GROUP_CHANGE, GROUP_WHY, GROUP_N };
 static const struct table_column group_columns[GROUP_N] = {
-	[GROUP_IN] = { "FIRST", 8, 0, false },	   [GROUP_AT] = { "AT", 23, 8, false },	      [GROUP_LAST] = { "LAST", 8, 5, false },
+	[GROUP_IN] = { "FIRST", 8, 0, false },	   [GROUP_AT] = { "AT", 18, 8, false },	      [GROUP_LAST] = { "LAST", 8, 5, false },
 	[GROUP_COUNT] = { "TARGETS", 7, 0, true }, [GROUP_ACTION] = { "ACTION", 7, 0, false }, [GROUP_SCOPE] = { "WHERE", 10, 9, false },
 	[GROUP_TYPE] = { "TYPE", 6, 4, false },	   [GROUP_VERSION] = { "VERSION", 8, 1, false }, [GROUP_POLICY] = { "POLICY", 6, 6, false },
 	[GROUP_WAVE] = { "WAVE", 5, 3, false },	   [GROUP_CHANGE] = { "CHANGE", 7, 7, false }, [GROUP_WHY] = { "WHY", 10, 2, false },
@@ -306,7 +312,7 @@ static void put_group(const struct tell *t, const struct columns_used *used, str
 	put(s, GROUP_TYPE, "%s", used->has_types ? version_type_names[row->version_type] : "");
 	put(s, GROUP_VERSION, "%s", row->to);
 	put(s, GROUP_POLICY, "%s", tell_policy(t, row));
-	put(s, GROUP_WAVE, "%s", row->wave);
+	put(s, GROUP_WAVE, "%s", has_waves(t, row) ? row->wave : "");
 	put(s, GROUP_CHANGE, "%s", changes[g->changes]);
 	put_why(s, GROUP_WHY, row);
 }
@@ -406,7 +412,7 @@ static void tell_waiting(const struct tell *t, FILE *out)
 
 		counts[row->action][reason]++;
 	}
-	for (int action = 0; action < FORECAST_ACTION_N; action++)
+	for (int action = FORECAST_WAIT; action >= FORECAST_FAILED; action--)
 		for (int reason = 0; reason < REASON_N; reason++)
 			if (counts[action][reason] && tell_advice((enum forecast_action)action, (enum reason)reason))
 				fprintf(out, "%s: %u with %s; next: %s\n", forecast_action_names[action], counts[action][reason], reason_names[reason],

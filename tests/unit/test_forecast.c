@@ -225,6 +225,7 @@ static void test_waves_and_soak(void **state)
 		if (strcmp(row->wave, "half") == 0) {
 			assert_about(row->start_s - NOW_S, 15 * MINUTE + HOUR, 2 * MINUTE);
 			assert_int_equal(row->reason, REASON_WAVE);
+			assert_int_equal(row->why, REASON_SOAK);
 			second++;
 		} else if (strcmp(row->wave, "last") == 0) {
 			assert_about(row->start_s - NOW_S, 30 * MINUTE + 3 * HOUR, 4 * MINUTE);
@@ -249,6 +250,7 @@ static void test_window_and_freeze(void **state)
 	look(b);
 	assert_about(start_of(b, "sag-1-0"), 3 * HOUR, 2 * MINUTE);
 	assert_int_equal(row_of(b, "sag-1-0", VERSION_TYPE_DEVICE)->reason, REASON_FREEZE);
+	assert_int_equal(row_of(b, "sag-1-0", VERSION_TYPE_DEVICE)->why, REASON_FREEZE);
 	b->calendars[0].n_freezes = 0;
 	look(b);
 	assert_int_equal(row_of(b, "sag-1-0", VERSION_TYPE_DEVICE)->reason, REASON_WINDOW);
@@ -382,6 +384,7 @@ static void test_rate(void **state)
 	for (unsigned int i = 0; i < 9; i++)
 		assert_about(b->out.rows[i].start_s - NOW_S, i / 4 * HOUR, MINUTE);
 	assert_int_equal(b->out.rows[8].reason, REASON_RATE);
+	assert_int_equal(b->out.rows[8].why, REASON_RATE);
 }
 
 static void test_offline_stays_so(void **state)
