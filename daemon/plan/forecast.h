@@ -3,7 +3,7 @@
  *
  * A core of its own is given the settings, the calendars, what is durable and the fleet as it stands. Then everything goes
  * well: each read is answered, each upgrade is accepted, takes `upgrade_takes` of its policy and is healthy; a gate answers
- * as it did last; who is offline stays so. It ends when nothing is left to start, or at the horizon. So the plan knows no
+ * as it did last; who is offline or degraded stays so. It ends when nothing is left to start, or at the horizon. So the plan knows no
  * rule by itself, and cannot disagree with the daemon.
  */
 #pragma once

@@ -97,8 +97,40 @@ static uint32_t instance_find(const struct run *w, uint32_t fleet_scope, const c
 	return NONE;
 }
 
-/* All healthy: whether it is not is for the real one to say. */
-static void make_truth(struct run *w)
+static int serial_order(const void *a, const void *b)
+{
+	const char *x, *y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return strcmp(x, y);
+}
+
+/* Who was not healthy at its last fresh read stays so, like who is offline. */
+static int mark_degraded(struct run *w)
+{
+	const struct picture *fleet = w->options->fleet;
+	const char **serials = calloc(fleet->n_records + 1, sizeof(const char *));
+	size_t n = 0;
+
+	if (!serials)
+		return -ENOMEM;
+	for (size_t i = 0; i < fleet->n_records; i++)
+		if (fleet->records[i].kind == RECORD_TARGET && fleet->records[i].number[REC_TARGET_WAIT] != 0 &&
+		    fleet->records[i].number[REC_TARGET_WAIT_REASON] == REASON_DEGRADED)
+			serials[n++] = fleet->records[i].text[REC_TARGET_TEXT_SERIAL];
+	if (n)
+		qsort(serials, n, sizeof(const char *), serial_order);
+	for (uint32_t i = 0; n && i < fleet->n_instances; i++)
+		for (unsigned int k = 0; k < w->truth[i].n_devices; k++)
+			if (bsearch(&w->truth[i].devices[k].serial_number, serials, n, sizeof(const char *), serial_order))
+				w->truth[i].devices[k].controller = HEALTH_ABNORMAL;
+	free(serials);
+	return 0;
+}
+
+/* All healthy, as far as nobody knows better. */
+static int make_truth(struct run *w)
 {
 	const struct picture *fleet = w->options->fleet;
 
@@ -112,6 +144,7 @@ static void make_truth(struct run *w)
 		w->by_id[i] = i;
 	}
 	qsort_r(w->by_id, fleet->n_instances, sizeof(*w->by_id), id_order, w);
+	return mark_degraded(w);
 }
 
 int ideal_init(struct run *w)
@@ -126,13 +159,12 @@ int ideal_init(struct run *w)
 	w->is_gate_unasked = calloc((size_t)settings->n_policies + 1, sizeof(*w->is_gate_unasked));
 	if (!w->truth || !w->by_id || !w->fleet_scope || !w->catalogues || !w->is_gate_unasked)
 		return -ENOMEM;
-	make_truth(w);
 	for (uint32_t i = 0; i < settings->n_scopes; i++)
 		w->fleet_scope[i] = picture_find_scope(fleet, settings->scopes[i].account, settings->scopes[i].region_id);
 	for (size_t i = 0; i < fleet->n_records; i++)
 		if (fleet->records[i].kind == RECORD_CATALOGUE)
 			w->catalogues[w->n_catalogues++] = &fleet->records[i];
-	return 0;
+	return make_truth(w);
 }
 
 void ideal_deinit(struct run *w)

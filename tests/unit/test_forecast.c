@@ -403,6 +403,24 @@ static void test_offline_stays_so(void **state)
 	assert_true(forecast_has_changes(&b->out));
 }
 
+/* One that was not healthy at its last fresh read. */
+static void test_degraded_stays_so(void **state)
+{
+	struct bed *b = *state;
+
+	settle(b);
+	add(b, "sag-1", "1.0.0", 1);
+	add(b, "sag-2", "1.0.0", 1);
+	approve(b, "2.0.0");
+	b->fleet.records[1].number[REC_TARGET_WAIT] = 4;
+	b->fleet.records[1].number[REC_TARGET_WAIT_REASON] = REASON_DEGRADED;
+	b->fleet.records[1].number[REC_TARGET_WAIT_UNTIL] = NOW_NS + 60 * NS_PER_S;
+	look(b);
+	assert_int_equal(row_of(b, "sag-1-0", VERSION_TYPE_DEVICE)->action, FORECAST_WAIT);
+	assert_int_equal(row_of(b, "sag-1-0", VERSION_TYPE_DEVICE)->end_reason, REASON_DEGRADED);
+	assert_about(start_of(b, "sag-2-0"), 0, 1);
+}
+
 static void test_canaries_that_are_offline_block(void **state)
 {
 	struct bed *b = *state;
@@ -628,7 +646,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_to_do), TEST(test_starts_now), TEST(test_settles_without_state), TEST(test_waves_and_soak), TEST(test_window_and_freeze),
 		TEST(test_never_opens), TEST(test_blast_radius), TEST(test_hops), TEST(test_pair_goes_one_by_one), TEST(test_device_before_dpi),
-		TEST(test_max_in_flight), TEST(test_rate), TEST(test_offline_stays_so), TEST(test_canaries_that_are_offline_block),
+		TEST(test_max_in_flight), TEST(test_rate), TEST(test_offline_stays_so), TEST(test_degraded_stays_so), TEST(test_canaries_that_are_offline_block),
 		TEST(test_held_is_no_change), TEST(test_paused), TEST(test_observe_mode_is_planned_as_enforce), TEST(test_gate),
 		TEST(test_bad_credentials), TEST(test_one_that_runs), TEST(test_catalogue_lacks_it), TEST(test_channel), TEST(test_limit_on_steps),
 		TEST(test_horizon), TEST(test_unknown_scope), TEST(test_ten_thousand),
