@@ -155,6 +155,8 @@ struct tell_time tell_span(int64_t s)
 		snprintf(t.text, sizeof(t.text), "%" PRId64 "d%" PRId64 "h", s / 86400, s % 86400 / 3600);
 	else if (s >= 86400)
 		snprintf(t.text, sizeof(t.text), "%" PRId64 "d", s / 86400);
+	else if (s >= 3600 && s % 3600 < 60)
+		snprintf(t.text, sizeof(t.text), "%" PRId64 "h", s / 3600);
 	else if (s >= 3600)
 		snprintf(t.text, sizeof(t.text), "%" PRId64 "h%" PRId64 "m", s / 3600, s % 3600 / 60);
 	else if (s >= 60)

@@ -248,7 +248,7 @@ static bool is_alike(const struct tell *t, const struct group *g, const struct f
 	const struct forecast_row *other = g->first;
 
 	return other->action == row->action && other->version_type == row->version_type && other->policy == row->policy &&
-	       other->to == row->to && strcmp(other->wave, row->wave) == 0 && tell_reason(other) == tell_reason(row) &&
+	       other->to == row->to && (row->action == FORECAST_FAILED || strcmp(other->wave, row->wave) == 0) && tell_reason(other) == tell_reason(row) &&
 	       other->blocked_by == row->blocked_by && g->changes == changes && tell_scope(t, other) == tell_scope(t, row);
 }
 
@@ -312,7 +312,7 @@ static void put_group(const struct tell *t, const struct columns_used *used, str
 	put(s, GROUP_TYPE, "%s", used->has_types ? version_type_names[row->version_type] : "");
 	put(s, GROUP_VERSION, "%s", row->to);
 	put(s, GROUP_POLICY, "%s", tell_policy(t, row));
-	put(s, GROUP_WAVE, "%s", has_waves(t, row) ? row->wave : "");
+	put(s, GROUP_WAVE, "%s", has_waves(t, row) && row->action != FORECAST_FAILED ? row->wave : "");
 	put(s, GROUP_CHANGE, "%s", changes[g->changes]);
 	put_why(s, GROUP_WHY, row);
 }
