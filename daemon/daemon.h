@@ -55,6 +55,7 @@ struct daemon_options {
 	const char *const *listen_addresses;
 	size_t n_listen_addresses;
 	const char *control_socket; /* NULL: the default place, if its folder exists; "": none */
+	const char *config_path;    /* absolute, for plans; NULL: not told */
 	bool has_target_metrics; /* --metrics.targets=full */
 };
 

@@ -212,6 +212,8 @@ static int new_control(struct daemon *d, const struct daemon_options *options, s
 		.core = d->core,
 		.settings = &d->config->settings,
 		.take_act = acts_take,
+		.config_path = options->config_path,
+		.config_hash = d->config->hash,
 		.version = SAGPIN_VERSION,
 	};
 	int r = acts_new(d, &d->acts);

@@ -11,6 +11,7 @@
 static const struct command commands[] = {
 	{ "run", "[OPTIONS]", "Watch the fleet, keep it on its pins, serve metrics.", command_run },
 	{ "check-config", "FILE", "Say all that is wrong with a configuration.", command_check_config },
+	{ "plan", "[OPTIONS] [FILE]", "Show what would happen and when.", command_plan },
 	{ "pause", "[OPTIONS]", "Start no more upgrades of a rollout, a policy or everything.", command_act },
 	{ "resume", "[OPTIONS]", "Go on with what was paused or halted.", command_act },
 	{ "approve", "[OPTIONS]", "Let what waits with approval go on.", command_act },

@@ -16,6 +16,7 @@ struct command {
 
 int command_run(int argc, char **argv);
 int command_check_config(int argc, char **argv);
+int command_plan(int argc, char **argv); /* 2: there is something to do */
 int command_act(int argc, char **argv); /* all of the operators' words: argv[0] says which */
 
 /*

@@ -6,6 +6,7 @@
 #include "log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -110,20 +111,24 @@ static int load_and_run(const struct run_options *o)
 	};
 	struct config_messages messages;
 	struct config *config;
+	char *path = realpath(o->config_file, NULL); /* NULL: the message of the load says why */
 	int r = config_load(o->config_file, &config, &messages);
 
 	for (size_t i = 0; i < messages.n; i++)
 		log_line(messages.items[i].severity == CONFIG_WARNING ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "configuration",
 			 { "error", messages.items[i].text });
 	config_messages_deinit(&messages);
+	daemon.config_path = path;
 	if (r) {
 		log_line(LOG_LEVEL_ERROR, "cannot start with this configuration", { "file", o->config_file },
 			 { "error", r < 0 ? strerror(-r) : "see above" });
+		free(path);
 		return r;
 	}
 	daemon.config = config;
 	r = daemon_run(&daemon);
 	config_free(config);
+	free(path);
 	return r;
 }
 

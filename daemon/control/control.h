@@ -10,6 +10,7 @@
  *   GET  /v1/status                           mode, paused or not, targets by phase and reason, in flight
  *   GET  /v1/rollouts, /v1/approvals
  *   GET  /v1/targets?instance=&serial_number= all that is known of the targets that fit what is given
+ *   GET  /v1/snapshot                         all that a plan needs, as JSON lines (snapshot.c)
  *
  * An error is {"error": what is wrong, "next": what to do}.
  */
@@ -33,6 +34,7 @@ struct control_options {
 	void (*take_act)(void *ctx, const struct act *act, uint64_t request);
 	void *ctx;
 	const char *version;
+	const char *config_path, *config_hash; /* what it runs with, for plans; NULL: not told */
 };
 
 /* 0, -ENOMEM, or another negative errno with ret_error: -ENOENT when the folder is missing, -EADDRINUSE when another daemon listens. */

@@ -19,6 +19,7 @@
 #define CONTROL_TURN_NS (2 * NS_PER_MS) /* of looking at the fleet in one turn, all requests together */
 
 struct walk;
+struct snapshot;
 
 /* A connection and the one request that it is at. */
 struct connection {
@@ -70,5 +71,13 @@ void view_targets(struct connection *c);
 /* Goes on until the time is up; true when it has answered and is over. */
 bool walk_run(struct connection *c, int64_t until_ns);
 struct walk *walk_free(struct connection *c);
+/* A snapshot is a walk, too. */
+void view_snapshot(struct connection *c);
 /* What the budget of a turn is measured with. */
 int64_t walk_clock_ns(void);
+
+/* snapshot.c: part of a walk. NULL: out of memory. */
+struct snapshot *snapshot_new(struct connection *c);
+struct snapshot *snapshot_free(struct snapshot *s);
+/* As walk_run(). */
+bool snapshot_run(struct connection *c, struct snapshot *s, int64_t until_ns);

@@ -20,6 +20,7 @@ static const struct route {
 	{ "/v1/rollouts", "GET", view_rollouts },
 	{ "/v1/approvals", "GET", view_approvals },
 	{ "/v1/targets", "GET", view_targets },
+	{ "/v1/snapshot", "GET", view_snapshot },
 };
 
 static const struct route *find(const char *url)
@@ -84,7 +85,7 @@ static enum MHD_Result check_header(struct connection *c, const char *url, const
 	if (c->control->is_ending)
 		return refuse(c, 503, "the daemon ends", "say it again when the daemon runs again");
 	if (!route)
-		return refuse(c, 404, "there is no such path", "there are: /v1/acts, /v1/status, /v1/rollouts, /v1/approvals, /v1/targets");
+		return refuse(c, 404, "there is no such path", "there are: /v1/acts, /v1/status, /v1/rollouts, /v1/approvals, /v1/targets, /v1/snapshot");
 	if (strcmp(method, route->method) != 0) {
 		c->allow = route->method;
 		return refuse(c, 405, "that method is not for this path", "the header Allow names the one that is");

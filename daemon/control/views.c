@@ -29,6 +29,7 @@ struct walk {
 	struct json json;
 	cJSON *list;
 	uint32_t n_listed;
+	struct snapshot *snapshot; /* NULL: another walk */
 };
 
 int64_t walk_clock_ns(void)
@@ -201,6 +202,7 @@ struct walk *walk_free(struct connection *c)
 		return NULL;
 	reconcile_unhold(c->control->options.core);
 	cJSON_Delete(c->walk->json.root);
+	snapshot_free(c->walk->snapshot);
 	free(c->walk);
 	c->walk = NULL;
 	return NULL;
@@ -209,6 +211,16 @@ struct walk *walk_free(struct connection *c)
 void view_status(struct connection *c)
 {
 	walk_new(c);
+}
+
+void view_snapshot(struct connection *c)
+{
+	struct walk *w = walk_new(c);
+
+	if (w)
+		w->snapshot = snapshot_new(c);
+	if (w && !w->snapshot)
+		walk_free(c);
 }
 
 /* Copies what was asked for; false when no identifier is as long. */
@@ -377,6 +389,8 @@ bool walk_run(struct connection *c, int64_t until_ns)
 {
 	struct walk *w = c->walk;
 
+	if (w->snapshot)
+		return snapshot_run(c, w->snapshot, until_ns);
 	for (; w->slot < w->n_slots; w->slot++) {
 		walk_slot(c, w);
 		if (w->slot % CLOCK_EVERY == CLOCK_EVERY - 1 && walk_clock_ns() >= until_ns) {

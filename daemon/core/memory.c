@@ -7,6 +7,7 @@
  * Counters are shown to others as committed (rule 14).
  */
 #include "internal.h"
+#include "snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -495,4 +496,137 @@ void memory_deinit(struct reconcile *r)
 	free(r->storing);
 	free(r->records);
 	free(r->tallies);
+}
+
+/* ---- all of it, for another core ---- */
+
+/* A record as the writers make it, with what it tells of still as dirty as it was. False: there is none at this place. */
+static bool look_target(const struct reconcile *r, struct record_cursor *c, struct record *rec)
+{
+	struct target *t = target_at(r, c->index);
+	struct dirty d = { .slot = c->index++, .id = t->id, .version_type = (enum version_type)t->version_type };
+	bool was_dirty = t->is_dirty, is_there = t->born && record_target(r, &d, rec);
+
+	t->is_dirty = was_dirty;
+	return is_there;
+}
+
+static bool look_attempts(const struct reconcile *r, struct record_cursor *c, struct record *rec)
+{
+	const struct target *t = target_at(r, c->index);
+	struct attempts *tried = t->born && t->history && c->part < t->history->n_versions ? &t->history->versions[c->part] : NULL;
+	struct dirty d = { .slot = c->index, .id = t->id, .version_type = (enum version_type)t->version_type };
+	bool was_dirty, is_there;
+
+	if (!tried) {
+		c->index++;
+		c->part = 0;
+		return false;
+	}
+	c->part++;
+	d.version = tried->version;
+	was_dirty = tried->is_dirty;
+	is_there = record_attempts(r, &d, rec);
+	tried->is_dirty = was_dirty;
+	return is_there;
+}
+
+static bool look_rollout(const struct reconcile *r, struct record_cursor *c, struct record *rec)
+{
+	struct rollout *ro = r->rollouts[c->index];
+	bool was_dirty = ro->is_dirty, is_there = rollout_record(r, c->index++, rec);
+
+	ro->is_dirty = was_dirty;
+	return is_there;
+}
+
+static bool look_start(const struct reconcile *r, struct record_cursor *c, struct record *rec)
+{
+	const struct policy_state *p = r->policies[c->index];
+
+	if (c->part >= p->n_starts) {
+		c->index++;
+		c->part = 0;
+		return false;
+	}
+	rec->text[REC_START_TEXT_POLICY] = text(r, p->name);
+	rec->number[REC_START_INTENT] = (int64_t)p->starts[c->part].intent;
+	rec->number[REC_START_TIME] = p->starts[c->part++].time_ns;
+	return true;
+}
+
+static bool look_pause(const struct reconcile *r, struct record_cursor *c, struct record *rec)
+{
+	const struct pause *p = &r->pauses[c->index++];
+	struct dirty d = { .name = p->policy, .version = p->version, .id = (uint64_t)(p->version_type + 1) };
+
+	return record_pause(r, &d, rec);
+}
+
+static bool look_scope(const struct reconcile *r, struct record_cursor *c, struct record *rec)
+{
+	const struct scope_state *s = r->scopes[c->index++];
+	struct dirty d = { .name = s->account_name, .version = s->region_name };
+
+	return s->is_settled && record_scope(r, &d, rec);
+}
+
+/* Part 0 is the read itself. */
+static bool look_catalogue(const struct reconcile *r, struct record_cursor *c, struct record *rec)
+{
+	const struct catalogue *cat = r->catalogues[c->index];
+	uint32_t part = c->part++;
+
+	if (part > cat->n || cat->read_ns == NEVER) {
+		c->index++;
+		c->part = 0;
+		return false;
+	}
+	return catalogue_record(r, cat->model, cat->version_type, part ? cat->entries[part - 1].version : 0, rec);
+}
+
+static bool look_tally(const struct reconcile *r, struct record_cursor *c, struct record *rec)
+{
+	bool was_dirty = r->tallies[c->index].is_dirty, is_there;
+	struct dirty d = { .slot = c->index };
+
+	is_there = record_tally(r, &d, rec);
+	r->tallies[c->index++].is_dirty = was_dirty;
+	return is_there;
+}
+
+static bool look_intent(const struct reconcile *r, struct record_cursor *c, struct record *rec)
+{
+	struct intent *in = r->intents[c->index++];
+	struct dirty d = { .id = in->id };
+	bool was_dirty = in->is_dirty, is_there = record_intent(r, &d, rec);
+
+	in->is_dirty = was_dirty;
+	return is_there;
+}
+
+bool reconcile_records(const struct reconcile *r, struct record_cursor *cursor, struct record *ret_record)
+{
+	const struct {
+		bool (*look)(const struct reconcile *r, struct record_cursor *c, struct record *rec);
+		uint32_t n;
+	} kinds[RECORD_KIND_N] = {
+		[RECORD_TARGET] = { look_target, r->targets.n },
+		[RECORD_ATTEMPTS] = { look_attempts, r->targets.n },
+		[RECORD_ROLLOUT] = { look_rollout, r->n_rollouts },
+		[RECORD_START] = { look_start, r->n_policies },
+		[RECORD_PAUSE] = { look_pause, r->n_pauses },
+		[RECORD_SCOPE] = { look_scope, r->n_scopes },
+		[RECORD_CATALOGUE] = { look_catalogue, r->n_catalogues },
+		[RECORD_TALLY] = { look_tally, r->n_tallies },
+		[RECORD_INTENT] = { look_intent, r->n_intents },
+	};
+
+	for (; cursor->kind < RECORD_KIND_N; *cursor = (struct record_cursor){ .kind = cursor->kind + 1 })
+		while (cursor->index < kinds[cursor->kind].n) {
+			*ret_record = (struct record){ .kind = (enum record_kind)cursor->kind };
+			if (kinds[cursor->kind].look(r, cursor, ret_record))
+				return true;
+		}
+	return false;
 }

@@ -4,6 +4,7 @@
  * few lines.
  */
 #include "control/control.h"
+#include "core/snapshot.h"
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -157,6 +158,67 @@ uint32_t reconcile_in_flight(const struct reconcile *r)
 	return in_flight;
 }
 
+/* What snapshots ask, too: an instance for each two targets, one record for each. */
+const char *const ha_role_names[HA_ROLE_N] = { "unknown", "active", "standby" };
+const char *const gate_answer_names[GATE_ANSWER_N] = { "none", "closed", "open" };
+
+uint32_t reconcile_instance_slots(const struct reconcile *r)
+{
+	(void)r;
+	return n_targets / 2;
+}
+
+bool reconcile_instance(const struct reconcile *r, uint32_t slot, struct instance_view *ret_view)
+{
+	(void)r;
+	*ret_view = (struct instance_view){ .born = slot == 1 ? steps + 1 : 1 };
+	return slot != 2;
+}
+
+bool reconcile_observation(const struct reconcile *r, uint32_t slot, struct observation *ret_observation, uint32_t *ret_scope)
+{
+	static char id[32];
+
+	(void)r;
+	assert_true(holds > 0);
+	snprintf(id, sizeof(id), "sag-%u", slot);
+	*ret_observation = (struct observation){ .instance_id = id, .name = "a \"b\" \\ c", .model = "sag-1000", .resource_group = "", .ccn = "", .city = "",
+						 .status_text = "Active", .n_devices = 1 };
+	ret_observation->devices[0] = (struct device_observation){ .serial_number = "sn", .version = "1.0" };
+	*ret_scope = 0;
+	return true;
+}
+
+bool reconcile_records(const struct reconcile *r, struct record_cursor *cursor, struct record *ret_record)
+{
+	(void)r;
+	if (cursor->index == n_targets)
+		return false;
+	cursor->index++;
+	*ret_record = (struct record){ .kind = RECORD_START, .text = { "nightly" }, .number = { cursor->index, INT64_MIN } };
+	return true;
+}
+
+enum gate_answer reconcile_gate(const struct reconcile *r, uint32_t policy)
+{
+	(void)r;
+	(void)policy;
+	return GATE_ANSWER_CLOSED;
+}
+
+bool reconcile_is_usable(const struct reconcile *r, uint32_t scope)
+{
+	(void)r;
+	(void)scope;
+	return false;
+}
+
+bool reconcile_is_storing(const struct reconcile *r)
+{
+	(void)r;
+	return true;
+}
+
 /* ---- a world ---- */
 
 static struct control *control;
@@ -188,7 +250,8 @@ static int setup(void **state)
 	static const struct policy policies[] = { { .name = "nightly" } };
 	static const struct pin pins[] = { { .name = "all" } };
 	static const struct settings settings = { .is_enforcing = true, .scopes = scopes, .n_scopes = 1, .policies = policies, .n_policies = 1, .pins = pins, .n_pins = 1 };
-	struct control_options options = { .path = path, .settings = &settings, .take_act = take_act, .ctx = &taken, .version = "1.2.3" };
+	struct control_options options = { .path = path, .settings = &settings, .take_act = take_act, .ctx = &taken, .version = "1.2.3",
+					   .config_path = "/etc/s.cfg", .config_hash = "abc" };
 	struct error error;
 
 	(void)state;
@@ -742,6 +805,53 @@ static void test_walk_that_ends_early(void **state)
 	close(fd);
 }
 
+/* Empty slots, and what was born after the beginning, are left out. */
+static void test_snapshot(void **state)
+{
+	const char *answer;
+
+	(void)state;
+	n_targets = 12;
+	answer = ask("GET", "/v1/snapshot", "");
+	expect(answer, "200", "{\"snapshot\":1,\"now_ns\":\"60000000000\",\"wall_s\":1700000060,\"version\":\"1.2.3\",\"mode\":\"enforce\",\"storing\":true,"
+			      "\"config_path\":\"/etc/s.cfg\",\"config_hash\":\"abc\",\"scopes\":[{\"account\":\"prod\",\"region_id\":\"cn-shanghai\","
+			      "\"usable\":false}],\"gates\":[{\"policy\":\"nightly\",\"answer\":\"closed\"}]}\n");
+	expect(answer, "200", "\n{\"record\":\"start\",\"text\":[\"nightly\"],\"number\":[12,null]}\n");
+	expect(answer, "200", "\n{\"instance\":\"sag-0\",\"scope\":0,\"name\":\"a \\\"b\\\" \\\\ c\",\"model\":\"sag-1000\",");
+	expect(answer, "200", "\"devices\":[{\"serial_number\":\"sn\",\"version\":\"1.0\",\"dpi_version\":null,\"status\":\"active\",\"ha_role\":\"unknown\"}]}\n");
+	expect(answer, "200", "\n{\"wanted\":\"sn0\",\"version_type\":\"Device\",\"desired\":\"1.1\",\"policy\":\"nightly\",\"pin\":\"all\",\"wave\":\"last\"}\n");
+	expect(answer, "200", "\n{\"end\":true,\"records\":12,\"instances\":4,\"wanted\":10}\n");
+	assert_null(strstr(answer, "sag-1\""));
+	assert_null(strstr(answer, "sag-2\""));
+}
+
+/* It is made in slices, too. */
+static void test_large_snapshot(void **state)
+{
+	double longest = 0;
+	unsigned int turns = 0;
+	int fd;
+
+	(void)state;
+	n_targets = 3000;
+	slow_us = 20;
+	fd = dial();
+	request(fd, "GET", "/v1/snapshot", "");
+	for (double end = now_s() + PATIENCE_S; !holds && now_s() < end;)
+		turn(-1, 0);
+	for (; holds > 0; turns++) {
+		double began = now_s();
+
+		assert_int_equal(control_timeout_ms(control), 0);
+		control_run(control, now_ns, 0);
+		longest = now_s() - began > longest ? now_s() - began : longest;
+	}
+	expect(receive(fd), "200", "\n{\"end\":true,\"records\":3000,\"instances\":1498,\"wanted\":2699}\n");
+	assert_true(turns > 10); /* 60 ms of looks, 2 ms a turn */
+	assert_true(longest < 0.05);
+	close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -766,6 +876,8 @@ int main(void)
 		TEST(test_targets),
 		TEST(test_large_fleet),
 		TEST(test_walk_that_ends_early),
+		TEST(test_snapshot),
+		TEST(test_large_snapshot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
