@@ -621,6 +621,7 @@ struct intent *intent_find(const struct reconcile *r, uint64_t id);
 void intent_restore(struct reconcile *r, const struct record *rec);
 void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint32_t probe);
 void intents_check_of(struct reconcile *r, uint32_t instance);
+void intent_move_site(struct reconcile *r, struct intent *in, uint32_t name);
 void intent_verify_failed(struct reconcile *r, struct intent *in);
 void intent_stored(struct reconcile *r, uint64_t ticket, bool is_stored);
 void intent_called(struct reconcile *r, const struct event *ev);
@@ -681,6 +682,7 @@ bool opening_gate_holds(const struct reconcile *r, const struct policy_state *p)
 /* The name of the site of an instance under a policy; 0: it is a site of its own, and rule 1 is limit enough. */
 uint32_t site_name(struct reconcile *r, const struct instance *inst, const struct policy *policy);
 bool site_has(const struct reconcile *r, uint32_t site, uint32_t name); /* is it called so? */
+bool site_is_over(const struct reconcile *r, uint32_t site); /* more are under way than may be; NONE: no */
 bool site_is_full(const struct reconcile *r, uint32_t policy, uint32_t name);
 /* Counts one more; NONE when there is nothing to count. */
 uint32_t site_take(struct reconcile *r, uint32_t policy, uint32_t name);

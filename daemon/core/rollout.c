@@ -215,6 +215,8 @@ void rollout_aim(struct reconcile *r, uint32_t slot)
 	t->aimed_pins = inst->pins;
 	t->wave = wave_of(r, inst, &r->settings->policies[r->policies[policy]->index]);
 	t->site = site_name(r, inst, &r->settings->policies[r->policies[policy]->index]);
+	if (t->intent && t->intent->policy == policy && inst->read_ns != NEVER) /* else the stored name knows better */
+		intent_move_site(r, t->intent, t->site);
 }
 
 /* ---- counting ---- */
