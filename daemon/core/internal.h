@@ -316,6 +316,7 @@ struct rollout {
 	uint32_t n_targets, n_behind, n_queued; /* members; countable and not in sync; in its queues */
 	bool is_dirty, is_to_check;
 	bool is_awaiting;   /* its match wave catches nothing that could go */
+	bool is_ended;      /* in this step: nobody's any more, and still to be looked at */
 	bool is_of_earlier_life; /* and not looked at in this one */
 	bool is_judged;     /* it was looked at with the whole inventory */
 	bool is_complete;   /* … and had nothing behind */
@@ -464,7 +465,7 @@ struct reconcile {
 	uint32_t n_policies, cap_policies;
 	struct rollout **rollouts;
 	uint32_t n_rollouts, cap_rollouts, next_rollout;
-	bool is_rollout_to_check;
+	bool is_rollout_to_check, is_rollout_ended;
 	struct slab sites;
 	struct map site_map;
 	struct pause *pauses;
@@ -705,6 +706,7 @@ bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro);
 /* A target of it was verified or failed: counts for halts, once since the last resume. */
 void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed, enum reason reason);
 void rollout_resume(struct reconcile *r, uint32_t rollout);
+void rollouts_free_ended(struct reconcile *r); /* at the beginning of a step */
 void rollouts_check(struct reconcile *r); /* at the end of a step */
 void rollouts_settings(struct reconcile *r); /* policies have other waves: all targets left their places before */
 struct rollout *rollout_find(const struct reconcile *r, uint32_t policy, enum version_type type, uint32_t version);
