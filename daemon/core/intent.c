@@ -119,6 +119,18 @@ void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint3
 	device_update(r, t->device);
 }
 
+/* Where it counts follows what a site is now (rule 5). */
+void intent_move_site(struct reconcile *r, struct intent *in, uint32_t name)
+{
+	uint32_t old = in->site;
+
+	if (old == NONE ? name == 0 : site_has(r, old, name))
+		return;
+	in->site = site_take(r, in->policy, name);
+	site_give(r, old);
+	memory_intent(r, in);
+}
+
 /* What an earlier life left: it may have called, so nobody calls again, and what is seen decides (rules 3 and 11). */
 static struct intent *intent_read(struct reconcile *r, const struct record *rec)
 {
@@ -330,7 +342,7 @@ static bool intent_may_call(const struct reconcile *r, const struct intent *in)
 	if (reason != REASON_NONE && !(reason == REASON_CREDENTIALS && in->probe != NONE && !r->accounts[in->probe]->is_unusable))
 		return false;
 	/* tighter limits hold at once, for what has not left */
-	return r->in_flight <= r->settings->max_in_flight && p->in_flight <= pacing_limit(r, p) &&
+	return !site_is_over(r, in->site) && r->in_flight <= r->settings->max_in_flight && p->in_flight <= pacing_limit(r, p) &&
 	       (target_is_urgent(t) || pacing_starts(r, p) <= r->settings->policies[p->index].max_starts_per_hour);
 }
 

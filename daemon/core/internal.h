@@ -316,6 +316,7 @@ struct rollout {
 	uint32_t n_targets, n_behind, n_queued; /* members; countable and not in sync; in its queues */
 	bool is_dirty, is_to_check;
 	bool is_awaiting;   /* its match wave catches nothing that could go */
+	bool is_ended;      /* in this step: nobody's any more, and still to be looked at */
 	bool is_of_earlier_life; /* and not looked at in this one */
 	bool is_judged;     /* it was looked at with the whole inventory */
 	bool is_complete;   /* … and had nothing behind */
@@ -465,7 +466,7 @@ struct reconcile {
 	uint32_t n_policies, cap_policies;
 	struct rollout **rollouts;
 	uint32_t n_rollouts, cap_rollouts, next_rollout;
-	bool is_rollout_to_check;
+	bool is_rollout_to_check, is_rollout_ended;
 	struct slab sites;
 	struct map site_map;
 	struct pause *pauses;
@@ -625,6 +626,7 @@ struct intent *intent_find(const struct reconcile *r, uint64_t id);
 void intent_restore(struct reconcile *r, const struct record *rec);
 void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint32_t probe);
 void intents_check_of(struct reconcile *r, uint32_t instance);
+void intent_move_site(struct reconcile *r, struct intent *in, uint32_t name);
 void intent_verify_failed(struct reconcile *r, struct intent *in);
 void intent_stored(struct reconcile *r, uint64_t ticket, bool is_stored);
 void intent_called(struct reconcile *r, const struct event *ev);
@@ -685,6 +687,7 @@ bool opening_gate_holds(const struct reconcile *r, const struct policy_state *p)
 /* The name of the site of an instance under a policy; 0: it is a site of its own, and rule 1 is limit enough. */
 uint32_t site_name(struct reconcile *r, const struct instance *inst, const struct policy *policy);
 bool site_has(const struct reconcile *r, uint32_t site, uint32_t name); /* is it called so? */
+bool site_is_over(const struct reconcile *r, uint32_t site); /* more are under way than may be; NONE: no */
 bool site_is_full(const struct reconcile *r, uint32_t policy, uint32_t name);
 /* Counts one more; NONE when there is nothing to count. */
 uint32_t site_take(struct reconcile *r, uint32_t policy, uint32_t name);
@@ -707,6 +710,7 @@ bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro);
 /* A target of it was verified or failed: counts for halts, once since the last resume. */
 void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed, enum reason reason);
 void rollout_resume(struct reconcile *r, uint32_t rollout);
+void rollouts_free_ended(struct reconcile *r); /* at the beginning of a step */
 void rollouts_check(struct reconcile *r); /* at the end of a step */
 void rollouts_settings(struct reconcile *r); /* policies have other waves: all targets left their places before */
 struct rollout *rollout_find(const struct reconcile *r, uint32_t policy, enum version_type type, uint32_t version);

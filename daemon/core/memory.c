@@ -333,7 +333,7 @@ static bool record_rollout(const struct reconcile *r, struct dirty *d, struct re
 	if (d->slot != NONE)
 		return rollout_record(r, d->slot, rec);
 	for (uint32_t i = 0; i < r->n_rollouts; i++)
-		if (r->rollouts[i]->is_used && r->rollouts[i]->version == d->version && r->rollouts[i]->version_type == d->version_type &&
+		if (r->rollouts[i]->is_used && !r->rollouts[i]->is_ended && r->rollouts[i]->version == d->version && r->rollouts[i]->version_type == d->version_type &&
 		    r->policies[r->rollouts[i]->policy]->name == d->name)
 			return rollout_record(r, i, rec); /* it is back by now */
 	rec->text[REC_ROLLOUT_TEXT_POLICY] = text(r, d->name);

@@ -425,6 +425,7 @@ static void step_begin(struct reconcile *r, const struct event *ev)
 		free(r->settled[i]);
 	r->n_settled = 0;
 	fleet_free_leaving(r);
+	rollouts_free_ended(r);
 }
 
 /* What was told of a target that went in the same step concerns nobody; an intent speaks for itself. */

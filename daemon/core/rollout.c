@@ -215,6 +215,8 @@ void rollout_aim(struct reconcile *r, uint32_t slot)
 	t->aimed_pins = inst->pins;
 	t->wave = wave_of(r, inst, &r->settings->policies[r->policies[policy]->index]);
 	t->site = site_name(r, inst, &r->settings->policies[r->policies[policy]->index]);
+	if (t->intent && t->intent->policy == policy && inst->read_ns != NEVER) /* else the stored name knows better */
+		intent_move_site(r, t->intent, t->site);
 }
 
 /* ---- counting ---- */
@@ -539,9 +541,21 @@ static bool rollout_end_if_empty(struct reconcile *r, struct rollout *ro)
 	rollout_tell(r, ro, ROLLOUT_ENDED);
 	memory_forget_rollout(r, ro);
 	timers_cancel(&r->timers, &ro->timer);
-	waves_free(ro);
-	ro->is_used = false;
+	ro->is_ended = r->is_rollout_ended = true; /* whoever is told may look at it until the next step */
 	return true;
+}
+
+void rollouts_free_ended(struct reconcile *r)
+{
+	for (uint32_t i = 0; r->is_rollout_ended && i < r->n_rollouts; i++) {
+		struct rollout *ro = r->rollouts[i];
+
+		if (!ro->is_ended)
+			continue;
+		waves_free(ro);
+		ro->is_used = ro->is_ended = false;
+	}
+	r->is_rollout_ended = false;
 }
 
 static void rollout_check(struct reconcile *r, struct rollout *ro)
@@ -650,7 +664,7 @@ bool rollout_record(const struct reconcile *r, uint32_t slot, struct record *rec
 	rec->text[REC_ROLLOUT_TEXT_POLICY] = strings_text(&r->strings, r->policies[ro->policy]->name);
 	rec->text[REC_ROLLOUT_TEXT_VERSION] = strings_text(&r->strings, ro->version);
 	rec->number[REC_ROLLOUT_VERSION_TYPE] = ro->version_type;
-	if (!ro->is_used)
+	if (!ro->is_used || ro->is_ended)
 		return false;
 	ro->is_dirty = false;
 	rec->number[REC_ROLLOUT_WAVE] = ro->wave;

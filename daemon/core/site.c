@@ -76,6 +76,14 @@ bool site_is_full(const struct reconcile *r, uint32_t policy, uint32_t name)
 	return site_at(r, slot)->in_flight >= r->settings->policies[index].max_in_flight_per_site;
 }
 
+bool site_is_over(const struct reconcile *r, uint32_t slot)
+{
+	const struct site *s = slot == NONE ? NULL : site_at(r, slot);
+	uint32_t index = s ? r->policies[s->policy]->index : POLICY_NONE;
+
+	return index != POLICY_NONE && s->in_flight > r->settings->policies[index].max_in_flight_per_site;
+}
+
 bool site_has(const struct reconcile *r, uint32_t site, uint32_t name)
 {
 	return site_at(r, site)->name == name;

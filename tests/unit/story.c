@@ -29,6 +29,15 @@ int story_find_name(const char *const *names, int n, const char *name)
 	return -1;
 }
 
+char *story_word(char **rest)
+{
+	char *word = *rest + strspn(*rest, " "), *end = word + strcspn(word, " ");
+
+	*rest = *end ? end + 1 : end;
+	*end = '\0';
+	return word;
+}
+
 /* ---- words of the inventory ---- */
 
 struct device_observation story_device(char *word)

@@ -35,6 +35,7 @@ void story_fail(const struct story *s, const char *what, const char *detail);
 /* A look: `seen` is there, `expected` should be. */
 void story_look(struct story *s, const char *expected, const char *seen);
 
+char *story_word(char **rest); /* the next one, which ends there; "" when there is none */
 int story_find_name(const char *const *names, int n, const char *name); /* -1: it is none of them */
 
 /* SERIAL:VERSION with any of :offline :standby :active :abnormal :novpn :dpi=VERSION; borrows the word. */

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "story_settings.h"
+
 #include "core/reconcile.h"
 
 #define CLOUD_BOXES 40
@@ -42,6 +44,8 @@ struct cloud {
 	struct device_fate fates[CLOUD_BOXES][LIMIT_DEVICES];
 	size_t n;
 	int64_t takes_ns;
+	struct catalogue_entry entries[VERSION_TYPE_N][8]; /* what it offers */
+	size_t n_entries[VERSION_TYPE_N];                  /* 0: it cannot be read */
 };
 
 const char *cloud_id(const char *letter); /* the id of an instance that the story calls so */
@@ -53,3 +57,5 @@ int64_t cloud_next_ns(const struct cloud *c); /* when an upgrade is done next; I
 void cloud_go_on(struct cloud *c, int64_t now_ns);
 /* What a read shows: with the DPI versions, or without. */
 struct observation cloud_read(const struct box *box, bool has_dpi);
+/* One line of what happens there: box, gone, status, version, will, takes or catalogue; false when it is none. */
+bool cloud_take(struct cloud *c, struct board *b, const char *verb, char *rest);

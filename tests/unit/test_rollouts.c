@@ -76,8 +76,6 @@ struct play {
 	struct batch *batch; /* of the STORE that is kept back */
 	enum answer answers[SERVICE_N];
 	bool is_gate_open;
-	struct catalogue_entry entries[VERSION_TYPE_N][8];
-	size_t n_entries[VERSION_TYPE_N];
 	struct {
 		struct stretch open[8], freeze[8];
 		struct event ev;
@@ -239,8 +237,8 @@ static void answer_read(struct play *p, const struct action *a)
 	struct event ev = { .kind = EVENT_FRESH, .read = { .ticket = a->ticket, .scope = a->scope, .read_ns = boot_clock(p) } };
 	struct target_view v = { 0 };
 
-	if (a->purpose == READ_CATALOGUE && reconcile_target(p->r, a->target, &v) && p->n_entries[v.version_type] > 0)
-		enqueue(p, (struct event){ .kind = EVENT_CATALOGUE, .catalogue = { a->ticket, p->entries[v.version_type], p->n_entries[v.version_type] } });
+	if (a->purpose == READ_CATALOGUE && reconcile_target(p->r, a->target, &v) && p->cloud.n_entries[v.version_type] > 0)
+		enqueue(p, (struct event){ .kind = EVENT_CATALOGUE, .catalogue = { a->ticket, p->cloud.entries[v.version_type], p->cloud.n_entries[v.version_type] } });
 	else if (a->purpose == READ_CATALOGUE || a->purpose == READ_AUTO_UPGRADE)
 		enqueue(p, (struct event){ .kind = EVENT_READ_FAILED, .failure = { a->ticket, ERROR_CLASS_TRANSIENT } });
 	else if (box)
@@ -431,138 +429,6 @@ static void do_settings(struct play *p, char *rest)
 	tell_calendars(p);
 }
 
-static void box_attribute(void *bed, char *key, char *value)
-{
-	struct box *box = bed;
-	const struct {
-		const char *key;
-		const char **text;
-	} texts[] = { { "city", &box->seen.city }, { "group", &box->seen.resource_group }, { "name", &box->seen.name }, { "model", &box->seen.model } };
-
-	box->scope |= strcmp(key, "region") == 0;
-	for (size_t i = 0; i < 4; i++)
-		if (strcmp(texts[i].key, key) == 0)
-			*texts[i].text = value;
-}
-
-static struct box read_box(struct play *p, char *words)
-{
-	struct box told = { .scope = 0 };
-	struct observation o = story_observation(board_keep(p->board, words), box_attribute, &told);
-
-	o.instance_id = cloud_id(o.instance_id);
-	o.city = told.seen.city ? told.seen.city : o.city;
-	o.resource_group = told.seen.resource_group ? told.seen.resource_group : o.resource_group;
-	o.name = told.seen.name ? told.seen.name : o.name;
-	o.model = told.seen.model ? told.seen.model : o.model;
-	told.seen = o;
-	return told;
-}
-
-static void do_box(struct play *p, char *rest)
-{
-	struct box box = read_box(p, rest);
-
-	*cloud_box(&p->cloud, box.seen.instance_id) = box;
-}
-
-static void do_gone(struct play *p, char *rest)
-{
-	cloud_box(&p->cloud, cloud_id(rest))->is_gone = true;
-}
-
-/* The next word; "" when there is none. */
-static char *word_of(char **rest)
-{
-	char *word = *rest + strspn(*rest, " "), *end = word + strcspn(word, " ");
-
-	*rest = *end ? end + 1 : end;
-	*end = '\0';
-	return word;
-}
-
-static struct device_observation *device_of(struct play *p, const char *serial, struct device_fate **ret_fate)
-{
-	struct device_observation *d = cloud_device(&p->cloud, serial, ret_fate);
-
-	if (!d)
-		story_fail(p->story, "no such device", serial);
-	return d;
-}
-
-static void do_status(struct play *p, char *rest)
-{
-	struct device_fate *f;
-	struct device_observation *d = device_of(p, word_of(&rest), &f);
-
-	for (char *word = word_of(&rest); *word; word = word_of(&rest)) {
-		if (strcmp(word, "online") == 0)
-			d->status = STATUS_ACTIVE;
-		else if (strcmp(word, "offline") == 0)
-			d->status = STATUS_OFFLINE;
-		else if (strcmp(word, "standby") == 0)
-			d->ha_role = HA_ROLE_STANDBY;
-		else if (strcmp(word, "active") == 0)
-			d->ha_role = HA_ROLE_ACTIVE;
-		else if (strcmp(word, "abnormal") == 0)
-			d->controller = HEALTH_ABNORMAL;
-		else if (strcmp(word, "normal") == 0)
-			d->controller = HEALTH_NORMAL;
-		else
-			story_fail(p->story, "no such word", word);
-	}
-}
-
-static void do_version(struct play *p, char *rest)
-{
-	struct device_fate *f;
-	struct device_observation *d = device_of(p, word_of(&rest), &f);
-	char *version = board_keep(p->board, word_of(&rest));
-
-	if (strcmp(rest, "Dpi") == 0)
-		d->dpi_version = version;
-	else
-		d->version = version;
-}
-
-static void do_will(struct play *p, char *rest)
-{
-	static const char *const fates[FATE_N] = { "works", "silent", "nothing", "lost", "unconfirmed", "ill", "refused" };
-	struct device_fate *f;
-	int fate, reason;
-
-	device_of(p, word_of(&rest), &f);
-	fate = story_find_name(fates, FATE_N, word_of(&rest));
-	assert_true(fate >= 0);
-	f->fate = (enum fate)fate;
-	if (f->fate != FATE_REFUSED)
-		return;
-	f->class = (enum error_class)story_find_name(error_class_names, ERROR_CLASS_N, word_of(&rest));
-	reason = story_find_name(reason_names, REASON_N, word_of(&rest));
-	f->reason = reason < 0 ? REASON_NONE : (enum reason)reason;
-}
-
-static void do_takes(struct play *p, char *rest)
-{
-	p->cloud.takes_ns = strtoll(rest, NULL, 10) * NS_PER_S;
-}
-
-static void do_catalogue(struct play *p, char *rest)
-{
-	int type = story_find_name(version_type_names, VERSION_TYPE_N, word_of(&rest));
-
-	assert_true(type >= 0);
-	p->n_entries[type] = 0;
-	for (char *word = word_of(&rest); *word && strcmp(word, "none") != 0; word = word_of(&rest)) {
-		char *version = board_keep(p->board, word), *colon = strchr(version, ':');
-		size_t n = p->n_entries[type]++;
-
-		if (colon)
-			*colon = '\0';
-		p->entries[type][n] = (struct catalogue_entry){ version, (int64_t)(1000 * (n + 1)), !colon };
-	}
-}
-
 static void do_run(struct play *p, char *rest)
 {
 	run(p, strtoll(rest, NULL, 10) * NS_PER_S);
@@ -576,7 +442,7 @@ static void do_wall(struct play *p, char *rest)
 static void do_answers(struct play *p, char *rest)
 {
 	static const char *const services[] = { "list", "call", "store", "gate" }, *const answers[] = { "yes", "no", "fail" };
-	int service = story_find_name(services, SERVICE_N, word_of(&rest)), how = story_find_name(answers, ANSWER_N, word_of(&rest));
+	int service = story_find_name(services, SERVICE_N, story_word(&rest)), how = story_find_name(answers, ANSWER_N, story_word(&rest));
 
 	assert_true(service >= 0 && how >= 0);
 	p->answers[service] = (enum answer)how;
@@ -612,13 +478,13 @@ static uint32_t policy_index(const struct play *p, const char *name)
 
 static void do_calendar(struct play *p, char *rest)
 {
-	uint32_t policy = policy_index(p, word_of(&rest));
+	uint32_t policy = policy_index(p, story_word(&rest));
 	struct event *ev = &p->calendars[policy].ev;
 
 	*ev = (struct event){ .kind = EVENT_CALENDAR, .calendar = { .policy = policy, .openings = p->calendars[policy].open, .freezes = p->calendars[policy].freeze } };
 	p->calendars[policy].is_told = true;
-	for (char *word = word_of(&rest); *word; word = word_of(&rest)) {
-		char *from = word_of(&rest), *dash = strchr(from, '-');
+	for (char *word = story_word(&rest); *word; word = story_word(&rest)) {
+		char *from = story_word(&rest), *dash = strchr(from, '-');
 		struct stretch s = { WALL_START + strtoll(from, NULL, 10), dash ? WALL_START + strtoll(dash + 1, NULL, 10) : 0 };
 
 		if (strcmp(word, "open") == 0)
@@ -656,11 +522,11 @@ static void act_word(struct act *act, char *word)
 static void do_act(struct play *p, char *rest)
 {
 	struct event ev = { .kind = EVENT_ACT, .act = { .who = "ann", .why = "" } };
-	int kind = story_find_name(act_names, ACT_N, word_of(&rest));
+	int kind = story_find_name(act_names, ACT_N, story_word(&rest));
 
 	assert_true(kind >= 0);
 	ev.act.kind = (enum act_kind)kind;
-	for (char *word = word_of(&rest); *word; word = word_of(&rest))
+	for (char *word = story_word(&rest); *word; word = story_word(&rest))
 		act_word(&ev.act, word);
 	if (ev.act.instance_id)
 		ev.act.instance_id = cloud_id(ev.act.instance_id);
@@ -672,7 +538,7 @@ static void do_restart(struct play *p, char *rest)
 	if (strncmp(rest, "committed", 9) == 0 && p->batch)
 		store_commit(&p->store, p->batch);
 	life_end(p);
-	for (char *word = word_of(&rest); *word; word = word_of(&rest)) {
+	for (char *word = story_word(&rest); *word; word = story_word(&rest)) {
 		if (strcmp(word, "committed") == 0) {
 			continue;
 		} else if (strcmp(word, "reboot") == 0) {
@@ -699,10 +565,8 @@ static const struct {
 	const char *word;
 	void (*happens)(struct play *p, char *rest);
 } verbs[] = {
-	{ "settings", do_settings }, { "box", do_box },	      { "gone", do_gone },   { "status", do_status }, { "version", do_version },
-	{ "will", do_will },	     { "takes", do_takes },   { "run", do_run },     { "wall", do_wall },     { "answers", do_answers },
+	{ "settings", do_settings },   { "run", do_run },     { "wall", do_wall },     { "answers", do_answers },
 	{ "gate", do_gate },	     { "calendar", do_calendar }, { "act", do_act }, { "restart", do_restart }, { "lost", do_lost },
-	{ "catalogue", do_catalogue },
 };
 
 /* ---- looks ---- */
@@ -725,7 +589,7 @@ static void look_target(struct play *p, const char *line, const char *name)
 
 static void look_rollout(struct play *p, const char *line, const char *word, enum version_type type, char *rest)
 {
-	const char *policy = word_of(&rest), *version = word_of(&rest);
+	const char *policy = story_word(&rest), *version = story_word(&rest);
 	struct rollout_view v;
 	char seen[256];
 
@@ -754,14 +618,14 @@ static void look_approval(struct play *p, const char *line, const char *version)
 
 static void look(struct play *p, char *rest)
 {
-	const char *line = board_keep(p->board, rest), *word = word_of(&rest);
+	const char *line = board_keep(p->board, rest), *word = story_word(&rest);
 
 	if (strcmp(word, "rollout") == 0)
 		look_rollout(p, line, word, VERSION_TYPE_DEVICE, rest);
 	else if (strcmp(word, "dpi_rollout") == 0)
 		look_rollout(p, line, word, VERSION_TYPE_DPI, rest);
 	else if (strcmp(word, "approval") == 0)
-		look_approval(p, line, word_of(&rest));
+		look_approval(p, line, story_word(&rest));
 	else
 		look_target(p, line, word);
 }
@@ -771,7 +635,7 @@ static void look(struct play *p, char *rest)
 static void play_line(void *bed, char *line)
 {
 	struct play *p = bed;
-	char *rest = line, *word = word_of(&rest);
+	char *rest = line, *word = story_word(&rest);
 
 	if (strcmp(word, "=") == 0) {
 		look(p, rest);
@@ -782,7 +646,7 @@ static void play_line(void *bed, char *line)
 			verbs[i].happens(p, rest);
 			return;
 		}
-	if (!board_take(p->board, word, rest))
+	if (!board_take(p->board, word, rest) && !cloud_take(&p->cloud, p->board, word, rest))
 		story_fail(p->story, "no such verb", word);
 }
 
