@@ -21,6 +21,7 @@
 
 struct acts;
 struct dispatch;
+struct gates;
 struct ledger;
 struct report;
 struct view;
@@ -36,6 +37,7 @@ struct daemon {
 	struct acts *acts;
 	struct registry *registry;
 	struct dispatch *dispatch;
+	struct gates *gates;
 	struct ledger *ledger;
 	int64_t calendars_s; /* wall clock: when the core was told of windows and freezes; 0: never */
 	struct report *report;

@@ -1,12 +1,13 @@
 /*
  * Between the core and the cloud.
  *
- * Each LIST, FOLLOW, READ and UPGRADE becomes a job with one or more calls; a job ends in exactly one event
+ * Each LIST, FOLLOW, READ, UPGRADE and SET_AUTO_UPGRADE becomes a job with one or more calls; a job ends in exactly one event
  * (a listing: slices, then its end). Steps are only made from replies and from daemon_step's own loop, never from
  * inside a plan, since a plan is valid until the next step.
  */
 #include "dispatch.h"
 
+#include "gates.h"
 #include "log.h"
 #include "report.h"
 
@@ -26,6 +27,7 @@ enum job_kind {
 	JOB_FOLLOW,
 	JOB_READ,
 	JOB_UPGRADE,
+	JOB_SET_AUTO_UPGRADE,
 };
 
 struct job {
@@ -148,6 +150,7 @@ static const enum call_priority read_priority[READ_PURPOSE_N] = {
 	[READ_VERIFY] = CALL_PRIORITY_FOLLOW,
 	[READ_DPI] = CALL_PRIORITY_DPI,
 	[READ_CATALOGUE] = CALL_PRIORITY_CATALOGUE,
+	[READ_AUTO_UPGRADE] = CALL_PRIORITY_AUTO_UPGRADE,
 };
 
 static int call(struct dispatch *x, struct job *job, enum call_priority priority, const struct api_request *request, int64_t not_after_ns, uint64_t tag)
@@ -176,8 +179,8 @@ static int read_call(struct dispatch *x, struct job *job)
 	if (!job->has_device_info && (job->purpose == READ_FRESH || job->purpose == READ_VERIFY)) {
 		request.action = API_DESCRIBE_SAG_DEVICE_INFO;
 		request.serial_number = job->serial_number;
-	} else if (job->purpose == READ_CATALOGUE) {
-		request.action = API_DESCRIBE_SMART_ACCESS_GATEWAY_VERSIONS;
+	} else if (job->purpose == READ_CATALOGUE || job->purpose == READ_AUTO_UPGRADE) {
+		request.action = job->purpose == READ_CATALOGUE ? API_DESCRIBE_SMART_ACCESS_GATEWAY_VERSIONS : API_DESCRIBE_DEVICE_AUTO_UPGRADE_POLICY;
 		request.serial_number = job->serial_number;
 		request.version_type = job->version_type;
 	}
@@ -235,6 +238,16 @@ static int upgrade_call(struct dispatch *x, struct job *job, const struct action
 	return call(x, job, CALL_PRIORITY_UPGRADE, &request, a->not_after_ns, 0);
 }
 
+static int auto_upgrade_call(struct dispatch *x, struct job *job, const struct action *a)
+{
+	struct api_request request = {
+		.action = API_MODIFY_DEVICE_AUTO_UPGRADE_POLICY, .instance_id = job->instance_id, .serial_number = job->serial_number,
+		.version_type = job->version_type, .auto_upgrade = a->auto_upgrade,
+	};
+
+	return call(x, job, CALL_PRIORITY_AUTO_UPGRADE, &request, a->not_after_ns, 0);
+}
+
 static int job_new(struct dispatch *x, const struct action *a, enum job_kind kind, struct job **ret_job)
 {
 	struct job *job = calloc(1, sizeof(*job));
@@ -283,6 +296,12 @@ static int answer_unqueued(struct dispatch *x, const struct job *job)
 		ev.kind = EVENT_CALLED;
 		ev.called.intent = job->intent;
 		ev.called.outcome = CALL_NOT_SENT;
+	} else if (job->kind == JOB_SET_AUTO_UPGRADE) {
+		ev.kind = EVENT_AUTO_UPGRADE_SET;
+		ev.auto_upgrade_set.ticket = job->ticket;
+	} else if (job->kind == JOB_READ && job->purpose == READ_AUTO_UPGRADE) {
+		ev.kind = EVENT_AUTO_UPGRADE;
+		ev.auto_upgrade.ticket = job->ticket;
 	} else if (job->kind == JOB_LIST) {
 		ev.kind = EVENT_LISTING_ENDED;
 		ev.listing.scope = job->scope;
@@ -314,6 +333,9 @@ static int start_job(struct dispatch *x, const struct action *a, enum job_kind k
 	case JOB_UPGRADE:
 		r = upgrade_call(x, job, a);
 		break;
+	case JOB_SET_AUTO_UPGRADE:
+		r = auto_upgrade_call(x, job, a);
+		break;
 	}
 	if (r == -ENOMEM)
 		return r; /* fatal; calls that were queued before still point to the job */
@@ -334,6 +356,7 @@ int dispatch_plan(struct dispatch *x, const struct plan *plan)
 		[ACTION_FOLLOW] = { true, JOB_FOLLOW },
 		[ACTION_READ] = { true, JOB_READ },
 		[ACTION_UPGRADE] = { true, JOB_UPGRADE },
+		[ACTION_SET_AUTO_UPGRADE] = { true, JOB_SET_AUTO_UPGRADE },
 	};
 
 	for (size_t i = 0; i < plan->n_actions; i++) {
@@ -344,6 +367,12 @@ int dispatch_plan(struct dispatch *x, const struct plan *plan)
 			continue; /* nothing leaves any more */
 		} else if (jobs[a->kind].is_job) {
 			r = start_job(x, a, jobs[a->kind].kind);
+		} else if (a->kind == ACTION_GATE) {
+			struct event ev;
+
+			r = gates_ask(x->d->gates, a, &ev);
+			if (r == GATES_E_ANSWERED)
+				r = answer(x, &ev);
 		}
 		if (r < 0)
 			return r;
@@ -588,11 +617,51 @@ static int read_ok(struct dispatch *x, struct job *job, const struct call_reply 
 	return r < 0 ? r : READ_DONE;
 }
 
+/* A failed read tells nothing: the core keeps what it knew. */
+static int reply_auto_upgrade(struct dispatch *x, struct job *job, const struct call_reply *reply)
+{
+	struct event ev = { .kind = EVENT_AUTO_UPGRADE, .auto_upgrade.ticket = job->ticket };
+	struct api_auto_upgrade told;
+	struct error error;
+	int r = 0;
+
+	if (reply->result == CALL_RESULT_OK)
+		r = smartag_read_auto_upgrade(reply->reply, &told, &error);
+	if (r == SMARTAG_E_INVALID)
+		tell_invalid(x, reply, &error);
+	else if (!r)
+		report_reply(x->d->report, reply);
+	if (!r && reply->result == CALL_RESULT_OK) {
+		ev.auto_upgrade.is_known = true;
+		ev.auto_upgrade.policy = &told.policy;
+	}
+	if (r >= 0)
+		r = daemon_step(x->d, &ev);
+	job_free(job);
+	return r;
+}
+
+static int reply_set_auto_upgrade(struct dispatch *x, struct job *job, const struct call_reply *reply)
+{
+	struct event ev = {
+		.kind = EVENT_AUTO_UPGRADE_SET,
+		.auto_upgrade_set = { .ticket = job->ticket, .is_done = reply->result == CALL_RESULT_OK },
+	};
+	int r;
+
+	report_reply(x->d->report, reply);
+	r = daemon_step(x->d, &ev);
+	job_free(job);
+	return r;
+}
+
 static int reply_read(struct dispatch *x, struct job *job, const struct call_reply *reply)
 {
 	struct error error = { .text = "" };
 	int r;
 
+	if (job->purpose == READ_AUTO_UPGRADE)
+		return reply_auto_upgrade(x, job, reply);
 	if (reply->result == CALL_RESULT_OK) {
 		r = read_ok(x, job, reply, &error);
 		if (r == READ_USELESS)
@@ -675,6 +744,7 @@ void dispatch_reply(void *ctx, const struct call_reply *reply)
 		[JOB_FOLLOW] = reply_follow,
 		[JOB_READ] = reply_read,
 		[JOB_UPGRADE] = reply_upgrade,
+		[JOB_SET_AUTO_UPGRADE] = reply_set_auto_upgrade,
 	};
 	struct dispatch *x = ctx;
 	struct job *job = reply->userdata;

@@ -307,6 +307,11 @@ static int row_of(struct ledger *l, const struct event *ev, const struct action 
 		draft.text[ROW_WHAT] = "external_change";
 		draft_target(l, &draft, a);
 		break;
+	case ACTION_TELL_AUTO_UPGRADE:
+		draft.text[ROW_WHAT] = "auto_upgrade";
+		draft_target(l, &draft, a);
+		draft.text[ROW_OUTCOME] = auto_upgrade_change_names[a->auto_upgrade_change];
+		break;
 	case ACTION_TELL_ROLLOUT:
 		draft.text[ROW_WHAT] = "rollout";
 		draft_rollout(l, &draft, a);

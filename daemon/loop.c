@@ -8,6 +8,7 @@
 #include "acts.h"
 #include "calendars.h"
 #include "dispatch.h"
+#include "gates.h"
 #include "ledger.h"
 #include "log.h"
 #include "report.h"
@@ -246,6 +247,8 @@ static int daemon_init(struct daemon *d, const struct daemon_options *options)
 	if (!r)
 		r = new_client(d, &error);
 	if (!r)
+		r = gates_new(d, &d->gates);
+	if (!r)
 		r = view_new(d, options->has_target_metrics, &d->view);
 	if (!r)
 		r = new_web(d, options, &error);
@@ -267,6 +270,7 @@ static void daemon_deinit(struct daemon *d)
 	d->acts = acts_free(d->acts);
 	d->web = web_free(d->web);
 	d->client = client_free(d->client); /* answers what is under way, so the core must still be there */
+	d->gates = gates_free(d->gates);
 	d->ledger = ledger_free(d->ledger);
 	if (d->report)
 		report_stop(d->report);

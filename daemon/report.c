@@ -1,15 +1,17 @@
 /*
- * What happened, told.
+ * What happened, counted and told.
  *
- * Each decision of the core is one log line with the same fields in the same order, and a metric where the catalogue
- * has one. Series are made here at start-up and kept as handles in flat arrays indexed by scope, type, policy and so
- * on: counting is one addition.
+ * Series are made here at start-up and kept as handles in flat arrays indexed by scope, action and so on: counting is one
+ * addition. What survives a restart is not counted here but taken over from the core, as committed, before a scrape.
+ * Decisions of the core become log lines in tell.c.
  */
 #include "report.h"
 
 #include "cloud/errors.h"
+#include "ledger.h"
 #include "log.h"
 #include "process.h"
+#include "tell.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -23,23 +25,20 @@
 
 #define CODE_LABELS_MAX 32 /* the ten documented codes and "other" */
 
-/* The reasons that an upgrade can fail or be refused with: label values of sagpin_upgrades_failed_total. */
+/*
+ * The reasons that an upgrade can fail or be refused with: label values of sagpin_upgrades_failed_total. A refusal for the
+ * account's or the API's sake (credentials, throttled) or of a device that is offline is none.
+ */
 static const enum reason failed_reasons[] = {
-	REASON_DEADLINE, REASON_UNHEALTHY, REASON_REJECTED, REASON_RETRIES, REASON_IN_ARREARS, REASON_NOT_ACTIVATED,
+	REASON_DEADLINE, REASON_UNHEALTHY, REASON_NO_EFFECT, REASON_REJECTED, REASON_RETRIES, REASON_IN_ARREARS, REASON_NOT_ACTIVATED,
 	REASON_NOT_BOUND, REASON_INVALID_INSTANCE, REASON_FORBIDDEN, REASON_VERSION_TOO_OLD,
 };
 #define N_FAILED_REASONS (sizeof(failed_reasons) / sizeof(failed_reasons[0]))
-
-/* One policy, version type and scope. */
-struct upgrade_series {
-	struct series *started, *succeeded, *failed[N_FAILED_REASONS];
-};
 
 struct scope_series {
 	struct series *requests[API_ACTION_N];
 	struct series *errors[API_ACTION_N][ERROR_CLASS_N];
 	struct series *upgrade_errors[CODE_LABELS_MAX];
-	struct series *external_changes[VERSION_TYPE_N];
 	struct series *up, *last_success, *duration;
 	bool is_failing[API_ACTION_N]; /* told, and not told as recovered */
 	enum { LISTING_NEVER, LISTING_GOOD, LISTING_BAD } listing; /* as it was last told */
@@ -53,10 +52,12 @@ struct account_series {
 struct report {
 	struct daemon *d;
 	struct scope_series *scopes;
-	struct upgrade_series *upgrades; /* scope x version type x policy */
 	struct series *request_duration[API_ACTION_N];
 	struct account_series *accounts;
-	struct series *upgrade_duration, *steps, *step_duration, *stall, *heartbeat, *in_flight;
+	struct series *upgrade_duration, *steps, *step_duration, *stall, *heartbeat, *in_flight, *paused;
+	struct series *commits, *commit_failures, *commit_duration;
+	bool is_store_failing; /* told, and not told as recovered */
+	bool has_tallies; /* the series of what survives a restart are made */
 	struct series *messages[LOG_LEVEL_N], *dropped;
 };
 
@@ -103,32 +104,9 @@ static void make_scope(struct report *x, uint32_t scope)
 		if (error_codes[i].is_documented)
 			s->upgrade_errors[n++] = MAKE(x, METRIC_UPGRADE_ERRORS, account, region, error_codes[i].code);
 	s->upgrade_errors[n] = MAKE(x, METRIC_UPGRADE_ERRORS, account, region, "other");
-	for (int t = 0; t < VERSION_TYPE_N; t++)
-		s->external_changes[t] = MAKE(x, METRIC_EXTERNAL_VERSION_CHANGES, account, region, version_type_names[t]);
 	s->up = MAKE(x, METRIC_UP, account, region);
 	s->last_success = MAKE(x, METRIC_INVENTORY_LAST_SUCCESS, account, region);
 	s->duration = MAKE(x, METRIC_INVENTORY_DURATION, account, region);
-}
-
-static struct upgrade_series *upgrade_series(const struct report *x, uint32_t scope, enum version_type type, uint32_t policy)
-{
-	if (policy >= settings_of(x)->n_policies)
-		return NULL;
-	return &x->upgrades[((size_t)scope * VERSION_TYPE_N + type) * settings_of(x)->n_policies + policy];
-}
-
-static void make_upgrades(struct report *x, uint32_t scope, enum version_type type, uint32_t policy)
-{
-	struct upgrade_series *s = upgrade_series(x, scope, type, policy);
-	const char *account = settings_of(x)->scopes[scope].account;
-	const char *region = settings_of(x)->scopes[scope].region_id;
-	const char *name = settings_of(x)->policies[policy].name;
-
-	s->started = MAKE(x, METRIC_UPGRADES_STARTED, account, region, version_type_names[type], name);
-	s->succeeded = MAKE(x, METRIC_UPGRADES_SUCCEEDED, account, region, version_type_names[type], name);
-	for (size_t i = 0; i < N_FAILED_REASONS; i++)
-		s->failed[i] = MAKE(x, METRIC_UPGRADES_FAILED, account, region, version_type_names[type], name,
-				    reason_names[failed_reasons[i]]);
 }
 
 static struct series *make_plain(struct report *x, enum metric_id id)
@@ -152,6 +130,10 @@ static void make_daemon(struct report *x)
 	x->stall = make_plain(x, METRIC_LOOP_STALL);
 	x->heartbeat = make_plain(x, METRIC_HEARTBEAT);
 	x->in_flight = make_plain(x, METRIC_API_IN_FLIGHT);
+	x->paused = make_plain(x, METRIC_PAUSED);
+	x->commits = make_plain(x, METRIC_STATE_COMMITS);
+	x->commit_failures = make_plain(x, METRIC_STATE_COMMIT_FAILURES);
+	x->commit_duration = make_plain(x, METRIC_STATE_COMMIT_DURATION);
 	x->dropped = make_plain(x, METRIC_LOG_MESSAGES_DROPPED);
 	for (int i = 0; i < LOG_LEVEL_N; i++)
 		x->messages[i] = MAKE(x, METRIC_LOG_MESSAGES, log_level_names[i]);
@@ -170,19 +152,13 @@ int report_new(struct daemon *d, struct report **ret_report)
 		return -ENOMEM;
 	x->d = d;
 	x->scopes = calloc(settings->n_scopes + 1, sizeof(*x->scopes));
-	x->upgrades = calloc((size_t)settings->n_scopes * VERSION_TYPE_N * settings->n_policies + 1, sizeof(*x->upgrades));
 	x->accounts = calloc(d->config->n_accounts + 1, sizeof(*x->accounts));
-	if (!x->scopes || !x->upgrades || !x->accounts) {
+	if (!x->scopes || !x->accounts) {
 		report_free(x);
 		return -ENOMEM;
 	}
-	for (uint32_t s = 0; s < settings->n_scopes; s++) {
+	for (uint32_t s = 0; s < settings->n_scopes; s++)
 		make_scope(x, s);
-		for (uint32_t p = 0; p < settings->n_policies; p++) {
-			make_upgrades(x, s, VERSION_TYPE_DEVICE, p);
-			make_upgrades(x, s, VERSION_TYPE_DPI, p);
-		}
-	}
 	make_daemon(x);
 	if (d->error) {
 		report_free(x);
@@ -197,7 +173,6 @@ struct report *report_free(struct report *x)
 	if (!x)
 		return NULL;
 	free(x->scopes);
-	free(x->upgrades);
 	free(x->accounts);
 	free(x);
 	return NULL;
@@ -205,147 +180,12 @@ struct report *report_free(struct report *x)
 
 /* ---- decisions ---- */
 
-static const char *const oddity_messages[ODDITY_N] = {
-	[ODDITY_STATUS] = "the cloud reports a status that is not documented; taken as offline",
-	[ODDITY_NO_SERIAL] = "an instance has no serial number; it is never upgraded",
-	[ODDITY_DUPLICATE] = "one serial number stands under two instances; neither is upgraded, ask the vendor's support",
-	[ODDITY_VERSION] = "reported and pinned version cannot be compared; check the pin",
-};
-
-/* How loud a phase is: what an operator must see, what is news, what is only noise in a large fleet. */
-static enum log_level phase_level(const struct action *a)
-{
-	if (a->phase == PHASE_FAILED)
-		return LOG_LEVEL_WARN;
-	if (a->phase == PHASE_UNMANAGED || (a->phase == PHASE_IN_SYNC && a->old_phase == PHASE_UNKNOWN))
-		return LOG_LEVEL_DEBUG;
-	return LOG_LEVEL_INFO;
-}
-
-static enum log_level outcome_level(const struct action *a)
-{
-	return a->outcome == INTENT_VERIFIED || a->outcome == INTENT_WITHDRAWN ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
-}
-
-/* The line of one decision: always the same fields, those without a value are left out. */
-static void tell(const struct report *x, enum log_level level, const char *message, const struct action *a,
-		 const char *request_id, const char *code)
-{
-	struct instance_view instance = { .instance_id = "" };
-	struct target_view target = { .serial_number = "" };
-	bool has_target = a->target != NONE && reconcile_target(x->d->core, a->target, &target);
-	bool has_phase = a->kind == ACTION_TELL_PHASE;
-
-	if (!log_is_on(level))
-		return;
-	if (a->instance != NONE && !reconcile_instance(x->d->core, a->instance, &instance))
-		instance.instance_id = instance.status_text = "";
-	log_line(level, message, { "account", a->scope == NONE ? "" : settings_of(x)->scopes[a->scope].account },
-		 { "region_id", a->scope == NONE ? "" : settings_of(x)->scopes[a->scope].region_id }, { "instance_id", instance.instance_id },
-		 { "serial_number", target.serial_number },
-		 { "version_type", has_target ? version_type_names[target.version_type] : "" },
-		 { "phase", has_phase ? phase_names[a->phase] : "" }, { "reason", a->reason != REASON_NONE ? reason_names[a->reason] : "" },
-		 { "old_phase", has_phase ? phase_names[a->old_phase] : "" },
-		 { "outcome", a->kind == ACTION_TELL_SETTLED ? intent_outcome_names[a->outcome] : "" }, { "from", a->from }, { "to", a->to },
-		 { "status", a->kind == ACTION_TELL_ODD && a->oddity == ODDITY_STATUS ? instance.status_text : "" },
-		 { "reported", has_target && has_phase ? target.reported : "" }, { "desired", has_target && has_phase ? target.desired : "" },
-		 { "code", code }, { "request_id", request_id });
-}
-
-static void tell_act(const struct event *ev, const struct action *a)
-{
-	char count[16];
-
-	snprintf(count, sizeof(count), "%u", a->count);
-	log_line(LOG_LEVEL_INFO, "an operator's act", { "act", act_names[a->act] }, { "who", ev->act.who }, { "why", ev->act.why },
-		 { "outcome", act_outcome_names[a->act_outcome] }, { "count", count }, { "account", ev->act.account }, { "policy", ev->act.policy },
-		 { "version_type", ev->act.version_type }, { "version", ev->act.version }, { "wave", ev->act.wave },
-		 { "instance_id", ev->act.instance_id }, { "serial_number", ev->act.serial_number });
-}
-
-static void count_settled(struct report *x, const struct action *a)
+static void observe_upgrade(struct report *x, const struct action *a)
 {
 	struct intent_view intent;
-	struct upgrade_series *s;
 
-	if (!reconcile_intent(x->d->core, a->intent, &intent))
-		return;
-	s = upgrade_series(x, a->scope, intent.version_type, intent.policy);
-	if (!s)
-		return;
-	if (a->outcome == INTENT_VERIFIED) {
-		series_add(s->succeeded, 1);
-		if (intent.sent_ns)
-			series_observe(x->upgrade_duration, (double)(x->d->now_ns - intent.sent_ns) / NS_PER_S);
-	}
-	if (a->outcome != INTENT_FAILED && a->outcome != INTENT_REFUSED)
-		return;
-	for (size_t i = 0; i < N_FAILED_REASONS; i++)
-		if (failed_reasons[i] == a->reason)
-			series_add(s->failed[i], 1);
-}
-
-static void count_started(struct report *x, const struct action *a)
-{
-	struct intent_view intent;
-	struct upgrade_series *s;
-
-	if (!reconcile_intent(x->d->core, a->intent, &intent))
-		return;
-	s = upgrade_series(x, a->scope, intent.version_type, intent.policy);
-	if (s)
-		series_add(s->started, 1);
-}
-
-static void report_action(struct report *x, const struct action *a, const char *request_id, const char *code)
-{
-	struct target_view target;
-
-	switch (a->kind) {
-	case ACTION_TELL_INSTANCE_ADDED:
-		tell(x, LOG_LEVEL_DEBUG, "instance appeared", a, "", "");
-		break;
-	case ACTION_TELL_INSTANCE_REMOVED:
-		tell(x, LOG_LEVEL_INFO, "instance left the inventory", a, "", "");
-		break;
-	case ACTION_TELL_ODD:
-		tell(x, LOG_LEVEL_WARN, oddity_messages[a->oddity], a, "", "");
-		break;
-	case ACTION_TELL_PHASE:
-		tell(x, phase_level(a), "phase changed", a, request_id, code);
-		break;
-	case ACTION_TELL_STARTED:
-		count_started(x, a);
-		tell(x, LOG_LEVEL_INFO, "upgrade started", a, "", "");
-		break;
-	case ACTION_TELL_SETTLED:
-		count_settled(x, a);
-		tell(x, outcome_level(a), "upgrade settled", a, request_id, code);
-		break;
-	case ACTION_TELL_EXTERNAL_CHANGE:
-		if (reconcile_target(x->d->core, a->target, &target))
-			series_add(x->scopes[a->scope].external_changes[target.version_type], 1);
-		tell(x, LOG_LEVEL_WARN, "a version moved that sagpin did not move", a, "", "");
-		break;
-	case ACTION_TELL_ACCOUNT:
-		tell(x, LOG_LEVEL_WARN, a->is_paused ? "upgrade calls of the account are paused" : "upgrade calls of the account go on", a,
-		     request_id, code);
-		break;
-	case ACTION_UPGRADE:
-		tell(x, LOG_LEVEL_DEBUG, "upgrade is called", a, "", "");
-		break;
-	case ACTION_LIST:
-	case ACTION_FOLLOW:
-	case ACTION_READ:
-	case ACTION_STORE:
-	case ACTION_GATE:
-	case ACTION_SET_AUTO_UPGRADE:
-	case ACTION_TELL_ACT:
-	case ACTION_TELL_ROLLOUT:
-	case ACTION_TELL_APPROVAL:
-	case ACTION_KIND_N:
-		break;
-	}
+	if (a->outcome == INTENT_VERIFIED && reconcile_intent(x->d->core, a->intent, &intent) && intent.sent_ns)
+		series_observe(x->upgrade_duration, (double)(x->d->now_ns - intent.sent_ns) / NS_PER_S);
 }
 
 void report_plan(struct report *x, const struct event *ev, const struct plan *plan, const char *request_id, const char *code)
@@ -353,9 +193,13 @@ void report_plan(struct report *x, const struct event *ev, const struct plan *pl
 	bool is_about_call = ev->kind == EVENT_CALLED;
 
 	for (size_t i = 0; i < plan->n_actions; i++) {
-		if (plan->actions[i].kind == ACTION_TELL_ACT && ev->kind == EVENT_ACT)
-			tell_act(ev, &plan->actions[i]);
-		report_action(x, &plan->actions[i], is_about_call ? request_id : "", is_about_call ? code : "");
+		const struct action *a = &plan->actions[i];
+
+		if (a->kind == ACTION_TELL_ACT && ev->kind == EVENT_ACT)
+			tell_act(ev, a);
+		if (a->kind == ACTION_TELL_SETTLED)
+			observe_upgrade(x, a);
+		tell_action(x->d, a, is_about_call ? request_id : "", is_about_call ? code : "");
 	}
 }
 
@@ -468,6 +312,101 @@ void report_identity(struct report *x, uint32_t account, enum identity_news news
 		 { "in_use", identity_is_valid(identity) ? "yes" : "no" }, { "expires", expires });
 }
 
+/* ---- the state store ---- */
+
+void report_commit(struct report *x, bool is_stored, int64_t duration_ns)
+{
+	series_add(is_stored ? x->commits : x->commit_failures, 1);
+	series_observe(x->commit_duration, (double)duration_ns / NS_PER_S);
+}
+
+void report_store(struct report *x, bool is_stored, const char *error)
+{
+	if (is_stored == !x->is_store_failing)
+		return;
+	x->is_store_failing = !is_stored;
+	if (is_stored)
+		log_write(LOG_LEVEL_INFO, "the state store recovered", NULL, 0);
+	else
+		log_line(LOG_LEVEL_ERROR, "the state store takes nothing; no upgrade starts until it does", { "error", error });
+}
+
+/* ---- what survives a restart ---- */
+
+static void make_upgrades(struct report *x, uint32_t scope, enum version_type type, uint32_t policy)
+{
+	const char *account = settings_of(x)->scopes[scope].account;
+	const char *region = settings_of(x)->scopes[scope].region_id;
+	const char *name = settings_of(x)->policies[policy].name;
+
+	MAKE(x, METRIC_UPGRADES_STARTED, account, region, version_type_names[type], name);
+	MAKE(x, METRIC_UPGRADES_SUCCEEDED, account, region, version_type_names[type], name);
+	for (size_t i = 0; i < N_FAILED_REASONS; i++)
+		MAKE(x, METRIC_UPGRADES_FAILED, account, region, version_type_names[type], name, reason_names[failed_reasons[i]]);
+}
+
+static void make_tallies(struct report *x)
+{
+	for (uint32_t s = 0; s < settings_of(x)->n_scopes; s++)
+		for (int t = 0; t < VERSION_TYPE_N; t++) {
+			for (uint32_t p = 0; p < settings_of(x)->n_policies; p++)
+				make_upgrades(x, s, (enum version_type)t, p);
+			MAKE(x, METRIC_EXTERNAL_VERSION_CHANGES, settings_of(x)->scopes[s].account, settings_of(x)->scopes[s].region_id,
+			     version_type_names[t]);
+		}
+}
+
+static bool is_failed_reason(enum reason reason)
+{
+	for (size_t i = 0; i < N_FAILED_REASONS; i++)
+		if (failed_reasons[i] == reason)
+			return true;
+	return false;
+}
+
+static bool is_configured(const struct report *x, const char *account, const char *region_id)
+{
+	for (uint32_t i = 0; i < settings_of(x)->n_scopes; i++)
+		if (strcmp(settings_of(x)->scopes[i].region_id, region_id) == 0 && strcmp(settings_of(x)->scopes[i].account, account) == 0)
+			return true;
+	return false;
+}
+
+/* What is committed, of earlier lives and of policies that are gone, too; nothing of regions that are gone. */
+static void refresh_tally(struct report *x, const struct tally_view *t)
+{
+	static const enum metric_id ids[TALLY_KIND_N] = {
+		[TALLY_STARTED] = METRIC_UPGRADES_STARTED, [TALLY_SUCCEEDED] = METRIC_UPGRADES_SUCCEEDED,
+		[TALLY_FAILED] = METRIC_UPGRADES_FAILED, [TALLY_EXTERNAL_CHANGE] = METRIC_EXTERNAL_VERSION_CHANGES,
+	};
+	struct series *s;
+
+	if (!is_configured(x, t->account, t->region_id) || (t->kind == TALLY_FAILED && !is_failed_reason(t->reason)))
+		return;
+	/* in the order of all four; those with fewer labels end earlier */
+	s = MAKE(x, ids[t->kind], t->account, t->region_id, version_type_names[t->version_type], t->policy, reason_names[t->reason]);
+	if (s)
+		series_set(s, (double)t->value);
+}
+
+/*
+ * They are not shown before the state was read: a counter that stood at N in the last life, is scraped as 0 in this one and
+ * then stands at N again, has grown by N for everybody who asks.
+ */
+static void refresh_tallies(struct report *x)
+{
+	struct tally_view t;
+
+	if (!x->has_tallies && !ledger_is_loaded(x->d->ledger))
+		return;
+	if (!x->has_tallies)
+		make_tallies(x);
+	x->has_tallies = true;
+	for (uint32_t i = 0; i < reconcile_tallies(x->d->core); i++)
+		if (reconcile_tally(x->d->core, i, &t))
+			refresh_tally(x, &t);
+}
+
 /* ---- the daemon itself ---- */
 
 void report_step(struct report *x, int64_t duration_ns)
@@ -496,6 +435,8 @@ static void refresh_account(struct report *x, uint32_t account)
 
 void report_refresh(struct report *x)
 {
+	refresh_tallies(x);
+	series_set(x->paused, reconcile_is_paused(x->d->core));
 	process_update(x->d->registry);
 	for (uint32_t i = 0; i < x->d->config->n_accounts; i++)
 		refresh_account(x, i);
@@ -515,20 +456,4 @@ void report_stop(struct report *x)
 		log_line(LOG_LEVEL_WARN, "stopped while upgrades are unsettled; they go on in the cloud", { "upgrades", count });
 	else
 		log_write(LOG_LEVEL_INFO, "stopped", NULL, 0);
-}
-
-/* ---- the store ---- */
-
-void report_commit(struct report *x, bool is_stored, int64_t duration_ns)
-{
-	(void)x;
-	(void)is_stored;
-	(void)duration_ns;
-}
-
-void report_store(struct report *x, bool is_stored, const char *error)
-{
-	(void)x;
-	if (!is_stored)
-		log_line(LOG_LEVEL_ERROR, "the state cannot be stored: nothing is upgraded", { "error", error });
 }

@@ -21,11 +21,12 @@ void report_listing(struct report *x, uint32_t scope, bool is_complete, int64_t 
 void report_credentials(struct report *x, uint32_t scope, bool is_usable, const char *advice);
 /* What an account's key went through. */
 void report_identity(struct report *x, uint32_t account, enum identity_news news, const char *text, bool is_repeated);
+/* One commit of the state store: metrics. */
+void report_commit(struct report *x, bool is_stored, int64_t duration_ns);
+/* The same, told: the first that failed with the store's own text, and the first good one after it. */
+void report_store(struct report *x, bool is_stored, const char *error);
 void report_step(struct report *x, int64_t duration_ns);
 void report_turn(struct report *x, int64_t stall_ns);
-/* A commit of the state ended: counted, and logged when it began to fail or recovered. */
-void report_commit(struct report *x, bool is_stored, int64_t duration_ns);
-void report_store(struct report *x, bool is_stored, const char *error);
 /* Before a scrape: process_*, log counts, what is sampled rather than counted. */
 void report_refresh(struct report *x);
 /* The last line: what is left unsettled. */

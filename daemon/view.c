@@ -4,59 +4,17 @@
  * Rows of a family are table slots, or cells of the totals. Each family of the table is one line in `families`: what
  * its rows are, and the function that fills one.
  */
-#include "view.h"
 #include "core/hash.h"
+#include "view_rows.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Targets by reported version: cells in a small open table; versions of a fleet are few. */
-struct version_cell {
-	uint32_t scope;
-	enum version_type version_type;
-	uint32_t hash;
-	char model[64];
-	char version[LIMIT_VERSION + 1];
-	uint64_t count;
-};
-
-/* What one step of the core added up to. Scrapes that begin at the same step share it; the last one frees it. */
-struct totals {
-	uint32_t n_refs;
-	uint64_t step;
-	uint32_t n_instances, n_targets; /* slots that are counted so far */
-	bool is_complete;
-	uint32_t *phases;    /* scope x version type x phase x reason */
-	uint32_t *instances; /* of each scope */
-	uint32_t *pins;      /* instances under each pin */
-	struct version_cell *versions;
-	size_t n_versions, size_versions;
-	uint32_t *version_index; /* open hash of cells, plus 1 */
-	size_t size_index;
-};
-
-struct view {
-	struct daemon *d;
-	bool has_target_metrics;
-	struct expose_source source;
-	struct totals *latest;
-};
-
-static const struct settings *settings_of(const struct view *v)
-{
-	return &v->d->config->settings;
-}
-
 static size_t phase_cells(const struct view *v)
 {
 	return (size_t)settings_of(v)->n_scopes * VERSION_TYPE_N * PHASE_N * REASON_N;
-}
-
-static struct expose_text text(const char *s)
-{
-	return (struct expose_text){ s, strlen(s) };
 }
 
 /* ---- totals ---- */
@@ -121,6 +79,7 @@ static struct totals *totals_unref(struct totals *t)
 	free(t->phases);
 	free(t->instances);
 	free(t->pins);
+	free(t->sites);
 	free(t->versions);
 	free(t->version_index);
 	free(t);
@@ -139,7 +98,12 @@ static struct totals *totals_new(const struct view *v)
 	t->phases = calloc(phase_cells(v) + 1, sizeof(*t->phases));
 	t->instances = calloc(settings->n_scopes + 1, sizeof(*t->instances));
 	t->pins = calloc(settings->n_pins + 1, sizeof(*t->pins));
-	return t->phases && t->instances && t->pins ? t : totals_unref(t);
+	t->n_sites = reconcile_instance_slots(v->d->core);
+	t->sites = malloc((t->n_sites + 1) * sizeof(*t->sites));
+	if (!t->phases || !t->instances || !t->pins || !t->sites)
+		return totals_unref(t);
+	memset(t->sites, 0xff, (t->n_sites + 1) * sizeof(*t->sites)); /* NONE */
+	return t;
 }
 
 /* What has left stays in the table for the plan that says so, up to the next step: that may be a poll interval. */
@@ -163,6 +127,15 @@ static void count_instances(const struct view *v, struct totals *t, uint32_t end
 	}
 }
 
+/* The site is that of the Device version type where this is managed, else of Dpi: as the policy that counts by it. */
+static void note_site(struct totals *t, uint32_t slot, const struct target_view *target)
+{
+	if (target->policy == POLICY_NONE || target->instance >= t->n_sites)
+		return;
+	if (target->version_type == VERSION_TYPE_DEVICE || t->sites[target->instance] == NONE)
+		t->sites[target->instance] = slot;
+}
+
 static int count_targets(const struct view *v, struct totals *t, uint32_t end)
 {
 	struct instance_view instance;
@@ -174,6 +147,7 @@ static int count_targets(const struct view *v, struct totals *t, uint32_t end)
 		    !live_instance(v, target.instance, &instance))
 			continue;
 		t->phases[((target.scope * VERSION_TYPE_N + target.version_type) * PHASE_N + target.phase) * REASON_N + target.reason]++;
+		note_site(t, t->n_targets, &target);
 		if (target.reported[0])
 			r = count_version(t, &target, instance.model);
 	}
@@ -200,13 +174,6 @@ static int count_slice(const struct view *v, struct totals *t)
 }
 
 /* ---- rows ---- */
-
-struct row {
-	const struct view *v;
-	const struct totals *totals;
-	uint64_t n;
-	struct expose_row *out;
-};
 
 static void scope_labels(const struct row *row, uint32_t scope)
 {
@@ -250,6 +217,17 @@ static bool facts_of_row(const struct row *row, struct target_view *ret_target)
 	return look_up(row, reconcile_target_facts, ret_target);
 }
 
+/* The slots are held: what stands at that one is the target that was counted, or nothing any more. */
+static struct expose_text site_of_row(const struct row *row, const struct instance_view *instance)
+{
+	uint32_t slot = row->n < row->totals->n_sites ? row->totals->sites[row->n] : NONE;
+	struct target_view t;
+
+	if (slot != NONE && reconcile_target_facts(row->v->d->core, slot, &t) && t.instance == row->n)
+		return text(t.site);
+	return text(instance->instance_id);
+}
+
 static bool row_instance_info(const struct row *row)
 {
 	struct instance_view i;
@@ -259,7 +237,7 @@ static bool row_instance_info(const struct row *row)
 	row->out->labels[3] = text(i.name);
 	row->out->labels[4] = text(i.model);
 	row->out->labels[5] = text(i.resource_group);
-	row->out->labels[6] = text(i.instance_id); /* the site of an instance is itself */
+	row->out->labels[6] = site_of_row(row, &i);
 	row->out->labels[7] = text(i.policy);
 	return true;
 }
@@ -335,6 +313,16 @@ static bool row_state(const struct row *row)
 		return false;
 	row->out->labels[5] = text(phase_names[t.phase]);
 	row->out->labels[6] = text(t.phase == PHASE_WAITING && is_pacing(t.reason) ? "queued" : reason_names[t.reason]);
+	return true;
+}
+
+static bool row_auto_upgrade(const struct row *row)
+{
+	struct target_view t;
+
+	if (!facts_of_row(row, &t) || !t.auto_upgrade)
+		return false;
+	row->out->labels[5] = text(t.auto_upgrade->upgrade_type);
 	return true;
 }
 
@@ -448,42 +436,6 @@ static bool row_pin_instances(const struct row *row)
 	return true;
 }
 
-static bool policy_of_row(const struct row *row, struct policy_view *ret_policy)
-{
-	row->out->labels[0] = text(settings_of(row->v)->policies[row->n].name);
-	return reconcile_policy(row->v->d->core, (uint32_t)row->n, ret_policy);
-}
-
-static bool row_policy_in_flight(const struct row *row)
-{
-	struct policy_view p;
-
-	if (!policy_of_row(row, &p))
-		return false;
-	row->out->value = p.in_flight;
-	return true;
-}
-
-static bool row_policy_limit(const struct row *row)
-{
-	struct policy_view p;
-
-	if (!policy_of_row(row, &p))
-		return false;
-	row->out->value = p.limit;
-	return true;
-}
-
-static bool row_policy_allowed(const struct row *row)
-{
-	struct policy_view p;
-
-	if (!policy_of_row(row, &p))
-		return false;
-	row->out->value = p.may_start;
-	return true;
-}
-
 static bool row_inventory(const struct row *row)
 {
 	scope_labels(row, (uint32_t)row->n);
@@ -509,6 +461,11 @@ enum rows {
 	ROWS_PINS,
 	ROWS_POLICIES,
 	ROWS_SCOPES,
+	ROWS_ROLLOUTS,
+	ROWS_ROLLOUT_CELLS,
+	ROWS_APPROVALS,
+	ROWS_WINDOWS,
+	ROWS_FREEZES,
 };
 
 static const struct {
@@ -529,12 +486,25 @@ static const struct {
 	[METRIC_UPGRADE_FAILURES] = { ROWS_TARGETS, row_failures },
 	[METRIC_UPGRADE_LAST_SUCCESS] = { ROWS_TARGETS, row_last_success },
 	[METRIC_UPGRADE_LAST_FAILURE] = { ROWS_TARGETS, row_last_failure },
+	[METRIC_AUTO_UPGRADE_POLICY_INFO] = { ROWS_TARGETS, row_auto_upgrade },
 	[METRIC_TARGETS] = { ROWS_PHASES, row_targets },
 	[METRIC_TARGETS_BY_VERSION] = { ROWS_VERSIONS, row_targets_by_version },
 	[METRIC_PIN_INSTANCES] = { ROWS_PINS, row_pin_instances },
+	[METRIC_APPROVALS_WAITING] = { ROWS_APPROVALS, row_approvals_waiting },
+	[METRIC_ROLLOUT_INFO] = { ROWS_ROLLOUTS, row_rollout_info },
+	[METRIC_ROLLOUT_TARGETS] = { ROWS_ROLLOUT_CELLS, row_rollout_targets },
+	[METRIC_ROLLOUT_CURRENT_WAVE] = { ROWS_ROLLOUTS, row_rollout_wave },
+	[METRIC_ROLLOUT_HALTED] = { ROWS_ROLLOUTS, row_rollout_halted },
+	[METRIC_ROLLOUT_PAUSED] = { ROWS_ROLLOUTS, row_rollout_paused },
+	[METRIC_ROLLOUT_AWAITING_APPROVAL] = { ROWS_ROLLOUTS, row_rollout_awaiting },
+	[METRIC_ROLLOUT_LAST_PROGRESS] = { ROWS_ROLLOUTS, row_rollout_progress },
 	[METRIC_POLICY_IN_FLIGHT] = { ROWS_POLICIES, row_policy_in_flight },
 	[METRIC_POLICY_IN_FLIGHT_LIMIT] = { ROWS_POLICIES, row_policy_limit },
 	[METRIC_POLICY_START_ALLOWED] = { ROWS_POLICIES, row_policy_allowed },
+	[METRIC_GATE_OPEN] = { ROWS_POLICIES, row_gate_open },
+	[METRIC_WINDOW_OPEN] = { ROWS_WINDOWS, row_window_open },
+	[METRIC_WINDOW_NEXT_OPEN] = { ROWS_WINDOWS, row_window_next_open },
+	[METRIC_FREEZE_ACTIVE] = { ROWS_FREEZES, row_freeze_active },
 	[METRIC_INVENTORY_INSTANCES] = { ROWS_SCOPES, row_inventory },
 	[METRIC_API_LIMIT] = { ROWS_SCOPES, row_limit },
 };
@@ -605,6 +575,16 @@ static uint64_t view_rows(void *ctx, uint64_t mark, enum metric_id id)
 		return settings_of(v)->n_policies;
 	case ROWS_SCOPES:
 		return settings_of(v)->n_scopes;
+	case ROWS_ROLLOUTS:
+		return reconcile_rollout_slots(v->d->core);
+	case ROWS_ROLLOUT_CELLS:
+		return (uint64_t)reconcile_rollout_slots(v->d->core) * ROLLOUT_CELLS;
+	case ROWS_APPROVALS:
+		return reconcile_approvals(v->d->core);
+	case ROWS_WINDOWS:
+		return v->d->config->n_windows;
+	case ROWS_FREEZES:
+		return v->d->config->n_freezes;
 	case ROWS_NONE:
 		break;
 	}
@@ -637,14 +617,25 @@ int view_new(struct daemon *d, bool has_target_metrics, struct view **ret_view)
 		.ctx = v, .begin = view_begin, .end = view_end, .rows = view_rows, .row = view_row, .is_shown = view_is_shown,
 		.prepare = view_prepare,
 	};
+	v->windows = calloc(d->config->n_windows + 1, sizeof(*v->windows));
+	v->freezes = calloc(d->config->n_freezes + 1, sizeof(*v->freezes));
+	if (!v->windows || !v->freezes) {
+		view_free(v);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < d->config->n_freezes; i++)
+		v->freezes[i] = calendar_freeze_interval(&d->config->freezes[i].rule);
 	*ret_view = v;
 	return 0;
 }
 
 struct view *view_free(struct view *v)
 {
-	if (v)
-		totals_unref(v->latest);
+	if (!v)
+		return NULL;
+	totals_unref(v->latest);
+	free(v->windows);
+	free(v->freezes);
 	free(v);
 	return NULL;
 }

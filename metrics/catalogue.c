@@ -6,6 +6,7 @@
 static const double upgrade_buckets[] = { 60, 120, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200 };
 static const double request_buckets[] = { 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30 };
 static const double step_buckets[] = { 0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1 };
+static const double commit_buckets[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 };
 
 #define L(...) { __VA_ARGS__ }
 #define NO_LABELS NULL

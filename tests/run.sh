@@ -1,18 +1,18 @@
 #!/bin/sh
 # Tests everything and ends with one line: N passed, N failed.
 #
-# usage: sh tests/run.sh [SECTION...]     sections: gcc clang valgrind lint e2e (all of them when none is named), and
+# usage: sh tests/run.sh [SECTION...]     sections: gcc clang valgrind lives lint e2e (all of them when none is named), and
 #        mutations: breaks the core in one place after the other and expects the histories to say so; only when named
 # A test that cannot run is counted as skipped with the reason, and is no pass.
 set -u
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here" || exit 1
-sections=${*:-gcc clang valgrind lint e2e}
+sections=${*:-gcc clang valgrind lives lint e2e}
 for section in $sections; do
 	case $section in
-	gcc | clang | valgrind | lint | e2e | mutations) ;;
-	*) echo "no section '$section'; there are: gcc clang valgrind lint e2e mutations" >&2; exit 2 ;;
+	gcc | clang | valgrind | lives | lint | e2e | mutations) ;;
+	*) echo "no section '$section'; there are: gcc clang valgrind lives lint e2e mutations" >&2; exit 2 ;;
 	esac
 done
 logs=$here/build-logs
@@ -106,13 +106,17 @@ if wanted clang; then
 			rm -rf "$work"
 		done
 fi
-if wanted valgrind || wanted e2e; then
+if wanted valgrind || wanted lives || wanted e2e; then
 	check "build a release" build build-release-test gcc -Dbuildtype=release
 fi
 if wanted valgrind; then
 	echo "== valgrind"
 	suite build-release-test --suite unit --logbase testlog-valgrind --timeout-multiplier 20 \
 		--wrapper "valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --suppressions=$here/tests/lint/valgrind.supp"
+fi
+if wanted lives; then
+	echo "== random lives of the core, optimised"
+	suite build-release-test --suite prop --logbase testlog-lives
 fi
 if wanted lint; then
 	echo "== lint"

@@ -78,6 +78,7 @@ static struct result take_pause(struct reconcile *r, const struct act *act)
 	pause_add(r, p, act->who, act->why);
 	if (!r->is_out_of_memory)
 		memory_pause(r, &r->pauses[r->n_pauses - 1]);
+	sweep_begin(r);
 	return (struct result){ ACT_DONE, 1 };
 }
 
@@ -87,6 +88,7 @@ static void pause_remove(struct reconcile *r, struct pause *p)
 	free(p->who);
 	free(p->why);
 	*p = r->pauses[--r->n_pauses];
+	sweep_begin(r);
 }
 
 /* A word about a policy is about all its rollouts, a word about a version only about that. */
@@ -115,7 +117,7 @@ static struct result take_resume(struct reconcile *r, const struct act *act)
 	for (uint32_t i = r->n_pauses; i-- > 0;) {
 		p = &r->pauses[i];
 		if (p->policy == 0 || strcmp(strings_text(&r->strings, p->policy), act->policy) != 0 ||
-		    (act->version && strcmp(strings_text(&r->strings, p->version), act->version) != 0))
+		    (act->version_type && p->version_type != type_of(act)) || (act->version && strcmp(strings_text(&r->strings, p->version), act->version) != 0))
 			continue;
 		pause_remove(r, p);
 		n++;
@@ -148,7 +150,8 @@ static struct result approve_wave(struct reconcile *r, const struct act *act)
 		if (!rollout_fits(r, ro, act) || index == POLICY_NONE)
 			continue;
 		for (uint32_t w = 0; w < r->settings->policies[index].n_waves; w++) {
-			if (strcmp(r->settings->policies[index].waves[w].name, act->wave) != 0)
+			/* a later one is not looked at yet, and must not answer for the ones before it */
+			if (strcmp(r->settings->policies[index].waves[w].name, act->wave) != 0 || w > ro->wave)
 				continue;
 			n_found++;
 			if (ro->approved_wave >= (int32_t)w)
@@ -274,13 +277,14 @@ static struct result take_targets(struct reconcile *r, const struct act *act, ac
 		return (struct result){ ACT_INCOMPLETE, 0 };
 	for (uint32_t slot = 0; slot < r->targets.n && !r->is_out_of_memory; slot++) {
 		const struct target *t = target_at(r, slot);
+		bool is_held;
 
 		if (!t->born || !target_fits(r, t, act))
 			continue;
 		n_found++;
-		if ((act->kind == ACT_RELEASE || act->kind == ACT_UPGRADE_NOW) && is_held_by_config(r, t))
-			n_held++;
-		if (!on_target(r, slot, act))
+		is_held = (act->kind == ACT_RELEASE || act->kind == ACT_UPGRADE_NOW) && is_held_by_config(r, t);
+		n_held += is_held;
+		if ((is_held && act->kind == ACT_UPGRADE_NOW) || !on_target(r, slot, act))
 			continue;
 		n++;
 		memory_target(r, slot);

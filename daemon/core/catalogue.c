@@ -63,6 +63,15 @@ void catalogue_ask(struct reconcile *r, uint32_t index)
 
 	if (slot != NONE)
 		catalogue_ask_through(r, index, slot);
+	else
+		set_timer(r, &c->timer, r->now_ns + (c->interval_ns > 0 ? c->interval_ns : CATALOGUE_AGE_NS)); /* somebody may be online by then */
+}
+
+void catalogues_ask(struct reconcile *r)
+{
+	for (uint32_t i = 0; i < r->n_catalogues; i++)
+		if (r->catalogues[i]->next_ask_ns <= r->now_ns)
+			catalogue_ask(r, i);
 }
 
 static uint32_t catalogue_ensure(struct reconcile *r, uint32_t model, enum version_type type)

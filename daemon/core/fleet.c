@@ -195,6 +195,13 @@ static void device_claim(struct reconcile *r, uint32_t slot, uint32_t claim)
 		device_note_duplicate(r, slot);
 }
 
+void device_look_up(const struct reconcile *r, const struct device *d)
+{
+	for (unsigned int type = 0; d->serial_number && type < VERSION_TYPE_N; type++)
+		if (d->targets[type] != NONE)
+			target_look_up(r, target_at(r, d->targets[type]));
+}
+
 /* Who else claims it owns it now; with nobody left but an intent, where that was called. */
 static void device_find_owner(struct reconcile *r, struct device *d)
 {
@@ -226,6 +233,7 @@ static void device_release(struct reconcile *r, uint32_t claim)
 	if (--d->n_claims < 2)
 		d->is_duplicate_told = false;
 	device_find_owner(r, d);
+	device_look_up(r, d); /* another owner may have another pin */
 }
 
 static void device_drop_if_orphan(struct reconcile *r, uint32_t slot)
@@ -318,9 +326,8 @@ static void look_up(const struct reconcile *r, uint32_t slot)
 	for (unsigned int k = 0; k < inst->n_devices; k++) {
 		const struct device *d = inst->claims[k].device == NONE ? NULL : device_at(r, inst->claims[k].device);
 
-		for (unsigned int type = 0; d && d->instance == slot && type < VERSION_TYPE_N; type++)
-			if (d->targets[type] != NONE)
-				target_look_up(r, target_at(r, d->targets[type]));
+		if (d && d->instance == slot)
+			device_look_up(r, d);
 	}
 }
 
@@ -346,7 +353,7 @@ void instance_repin(struct reconcile *r, uint32_t slot)
 	struct instance *inst = instance_at(r, slot);
 	struct pin_subject subject = { 0 };
 
-	inst->pins++;
+	inst->pins = ++r->repins;
 	if (inst->scope == NONE) {
 		inst->pin = PIN_NONE;
 		look_up(r, slot);
@@ -443,8 +450,10 @@ static bool instance_set_devices(struct reconcile *r, uint32_t slot, const struc
 static bool device_set_versions(struct reconcile *r, uint32_t slot, const struct device_observation *o, bool is_newer, int64_t read_ns)
 {
 	struct device *d = device_at(r, slot);
+	bool is_changed = d->targets[VERSION_TYPE_DEVICE] == NONE;
 	uint32_t target = target_ensure(r, slot, VERSION_TYPE_DEVICE);
-	bool is_changed = is_newer && target != NONE && target_report(r, target, o->version);
+
+	is_changed |= is_newer && target != NONE && target_report(r, target, o->version);
 
 	if (!o->dpi_version || read_ns <= d->dpi_read_ns)
 		return is_changed;
@@ -564,7 +573,7 @@ static uint32_t instance_targets(struct reconcile *r, uint32_t slot, uint32_t *t
 
 		if (device == NONE || device_at(r, device)->instance != slot)
 			continue;
-		if (is_dpi_pinned && device_at(r, device)->dpi_read_ns == NEVER)
+		if (device_at(r, device)->dpi_read_ns == NEVER && (is_dpi_pinned || auto_is_held(r, device, VERSION_TYPE_DPI)))
 			target_ensure(r, device, VERSION_TYPE_DPI);
 		for (unsigned int type = 0; type < VERSION_TYPE_N; type++)
 			if (device_at(r, device)->targets[type] != NONE)

@@ -241,6 +241,16 @@ static void instance_let_go(struct reconcile *r, uint32_t slot)
 		instance_update(r, slot);
 }
 
+/* Not a hop that was reached, nor what the target has no part in (rule 9). */
+static bool is_try(const struct intent *in, enum intent_outcome outcome, enum reason reason)
+{
+	if (outcome == INTENT_VERIFIED)
+		return in->to == in->goal;
+	if (outcome == INTENT_REFUSED)
+		return reason != REASON_THROTTLED && reason != REASON_OFFLINE && reason != REASON_CREDENTIALS;
+	return outcome != INTENT_WITHDRAWN;
+}
+
 static void intent_settle(struct reconcile *r, struct intent *in, enum intent_outcome outcome, enum reason reason)
 {
 	uint32_t place = intent_place(r, in->id), device = target_at(r, in->target)->device;
@@ -255,7 +265,7 @@ static void intent_settle(struct reconcile *r, struct intent *in, enum intent_ou
 	intent_tally(r, in, outcome, reason);
 	if (outcome == INTENT_VERIFIED || outcome == INTENT_FAILED)
 		rollout_ended(r, in, outcome == INTENT_FAILED, reason);
-	if (outcome != INTENT_WITHDRAWN && target_at(r, in->target)->history)
+	if (is_try(in, outcome, reason) && target_at(r, in->target)->history)
 		target_at(r, in->target)->history->urgent = 0; /* an operator's word is for one try */
 	memory_intent(r, in);
 	pacing_uncount(r, r->policies[in->policy], in, outcome == INTENT_WITHDRAWN);
@@ -475,6 +485,8 @@ static void intent_arm(struct reconcile *r, struct intent *in)
 
 	if (in->is_seen) {
 		due = in->seen_ns + in->soak_ns + in->deadline_length_ns;
+		if (due <= r->now_ns)
+			due = INT64_MAX; /* after a restart the soak may begin later than that */
 		verify = in->soak_start_ns == NEVER || in->is_verifying ? INT64_MAX : in->soak_start_ns + in->soak_ns;
 		if (verify < in->next_verify_ns)
 			verify = in->next_verify_ns;

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "auto.h"
 #include "backoff.h"
 #include "pin.h"
 #include "reconcile.h"
@@ -40,13 +41,6 @@
 #define SCOPE_GIVEN_UP 3 /* listings of a scope that failed in a row, before anybody stops waiting for its first */
 #define LIMIT_CATALOGUE_ENTRIES 512
 
-struct link {
-	uint32_t prev, next;
-};
-struct list {
-	uint32_t head, tail;
-};
-
 /* One place of an instance for a device. Its number is instance * LIMIT_DEVICES + position. */
 struct claim {
 	uint32_t device;    /* NONE: no device, or one without serial number */
@@ -61,7 +55,7 @@ struct instance {
 	uint32_t hash;
 	uint32_t scope; /* NONE: its scope left the settings */
 	uint32_t pin;
-	uint32_t pins;  /* counts what may have changed its pin, its wave or its site */
+	uint32_t pins;  /* number of the last look at its pin, its wave and its site: of no other instance */
 	uint32_t model; /* interned */
 	uint32_t listing;       /* the listing that showed it last */
 	uint32_t precheck;      /* target whose fresh read is on its way, or NONE */
@@ -196,7 +190,7 @@ enum target_place {
 struct counted {
 	uint32_t rollout; /* NONE: nowhere */
 	uint8_t wave, phase;
-	bool is_countable, is_in_sync, is_lost;
+	bool is_countable, is_in_sync, is_lost, is_unapproved;
 };
 
 struct target {
@@ -221,7 +215,11 @@ struct target {
 	struct counted counted;
 	uint32_t rollout;        /* NONE: unmanaged, or its version is not known yet */
 	uint32_t site;           /* interned name; 0: its instance alone */
-	uint32_t aimed_pins;     /* the instance's count of changes that wave and site are of */
+	struct link auto_link;   /* of its scope's lists for the cloud's own upgrader */
+	uint32_t auto_scope;     /* whose list that is */
+	uint32_t auto_policy;    /* what the upgrader is set to, 0: not known */
+	uint32_t auto_hold;      /* place from 1, 0: none */
+	uint32_t aimed_pins;     /* the look of its instance that wave and site are of */
 	uint8_t wave, placed_wave;
 	uint8_t version_type;
 	uint8_t phase, reason; /* as last told */
@@ -229,6 +227,8 @@ struct target {
 	uint8_t wait_reason;   /* what it shows */
 	uint8_t n_waits;       /* of this kind in a row before this one */
 	uint8_t place_kind;    /* enum target_place */
+	uint8_t auto_list;     /* enum auto_list */
+	uint8_t auto_failures; /* reads of its upgrader that failed in a row */
 	bool is_absent : 1;    /* the device reports none of this type; the slot keeps its history */
 	bool is_version_odd : 1;
 	bool is_wait_over : 1; /* it shows on, and stands in nobody's way */
@@ -285,6 +285,7 @@ struct wave_state {
 	uint32_t n_queues, n_queued;
 	uint32_t phases[PHASE_N];
 	uint32_t countable, in_sync, lost; /* lost: failed for good */
+	uint32_t unapproved;               /* wait with approval: not countable, but caught */
 };
 
 enum halt_count { /* the reasons that may halt by themselves */
@@ -306,6 +307,7 @@ struct rollout {
 	enum halt_cause halt_cause;
 	enum reason halt_reason;
 	int64_t halted_s, first_seen_s, last_progress_s;
+	int64_t born_ns;        /* in this life */
 	int64_t empty_since_ns; /* NEVER: it has targets */
 	int64_t soak_start_ns; /* NEVER: the wave has not succeeded */
 	uint32_t ended, failed, failed_by[HALT_COUNT_N];
@@ -314,6 +316,7 @@ struct rollout {
 	uint32_t n_targets, n_behind, n_queued; /* members; countable and not in sync; in its queues */
 	bool is_dirty, is_to_check;
 	bool is_awaiting;   /* its match wave catches nothing that could go */
+	bool is_of_earlier_life; /* and not looked at in this one */
 	bool is_judged;     /* it was looked at with the whole inventory */
 	bool is_complete;   /* … and had nothing behind */
 	struct timer timer;
@@ -354,7 +357,8 @@ struct policy_state {
 	struct stretch *openings, *freezes;
 	uint32_t n_openings, n_freezes;
 	int64_t until_s;      /* the calendar is known up to here */
-	int64_t spread_from_s, spread_s; /* of the opening that began then: how long its starts are spread */
+	int64_t spread_from_s, spread_to_s; /* the opening that starts were spread over last */
+	int64_t spread_s;                   /* … and how much of it they need */
 	struct {
 		int64_t asked_ns; /* when the last answer was asked for; NEVER */
 		bool is_open;
@@ -396,6 +400,7 @@ struct scope_state {
 	uint32_t dpi_failures; /* first reads in a row that brought nothing */
 	bool is_dpi_turn_regular;
 	struct list seen, dpi_first, dpi_regular;
+	struct auto_upgrader auto_upgrader;
 	struct timer list_timer, stale_timer, dpi_timer, follow_timer, wake_timer;
 };
 
@@ -444,6 +449,7 @@ struct reconcile {
 	uint32_t *policy_of;                      /* state of each policy of the settings */
 	int64_t longest_deadline_ns;
 	uint64_t steps, seed, tickets, intents_made, targets_made;
+	uint32_t repins;
 	int64_t now_ns, wall_s;
 	bool is_out_of_memory;
 
@@ -491,6 +497,8 @@ struct reconcile {
 	bool is_storing;
 	struct slab remembered;
 	struct map remembered_map;
+	struct slab auto_holds, auto_policies;
+	struct map auto_hold_map, auto_policy_map;
 	int64_t forget_ns; /* when to look for what may be forgotten */
 	struct tally *tallies;
 	uint32_t n_tallies, cap_tallies;
@@ -604,6 +612,7 @@ bool target_is_online(const struct reconcile *r, const struct target *t);
 int64_t target_read_ns(const struct reconcile *r, const struct target *t); /* the age of its version; NEVER */
 struct instance *target_instance(const struct reconcile *r, const struct target *t);
 uint32_t device_find(const struct reconcile *r, const char *serial);
+void device_look_up(const struct reconcile *r, const struct device *d); /* desired and next versions, by the pin of its owner */
 /* An instance that only an intent of an earlier life tells of: it is there, and nothing is known of it. */
 uint32_t fleet_restore(struct reconcile *r, uint32_t scope, const char *id, const char *serial, unsigned int position);
 /* Not to be shown, counted or started: there is no such version, or the device is in no instance. */
@@ -635,6 +644,7 @@ bool pacing_allows(const struct reconcile *r, uint32_t target);
 bool pacing_is_settled(const struct reconcile *r, const struct scope_state *s);
 /* When the calendar lets a policy start: none, or freeze, window, window_too_short. */
 enum reason pacing_calendar_reason(const struct reconcile *r, struct policy_state *p);
+bool pacing_calendar_is_known(const struct reconcile *r, const struct policy_state *p); /* for the time being */
 int64_t pacing_next_open_s(const struct reconcile *r, const struct policy_state *p); /* 0: none is known */
 void pacing_calendar(struct reconcile *r, const struct event *ev);
 void pacing_gate(struct reconcile *r, const struct event *ev);
@@ -668,11 +678,13 @@ void opening_wake(struct reconcile *r, struct policy_state *p); /* somebody wait
 int64_t opening_due_s(const struct reconcile *r, const struct policy_state *p, uint32_t hash); /* wall clock; INT64_MIN: at once */
 bool opening_is_due(struct reconcile *r, struct policy_state *p, uint32_t hash);
 bool opening_gate(struct reconcile *r, struct policy_state *p);
+bool opening_gate_is_closed(const struct reconcile *r, const struct policy_state *p); /* as last answered */
 bool opening_gate_holds(const struct reconcile *r, const struct policy_state *p);
 
 /* ---- site.c: no more than so many of a site at once (rule 5) ---- */
 /* The name of the site of an instance under a policy; 0: it is a site of its own, and rule 1 is limit enough. */
 uint32_t site_name(struct reconcile *r, const struct instance *inst, const struct policy *policy);
+bool site_has(const struct reconcile *r, uint32_t site, uint32_t name); /* is it called so? */
 bool site_is_full(const struct reconcile *r, uint32_t policy, uint32_t name);
 /* Counts one more; NONE when there is nothing to count. */
 uint32_t site_take(struct reconcile *r, uint32_t policy, uint32_t name);
@@ -688,6 +700,9 @@ void rollout_count(struct reconcile *r, uint32_t target, struct stand s, bool is
 void rollout_uncount(struct reconcile *r, uint32_t target);
 /* What holds all of a wave back, whatever single targets do: paused, halted, approval, freeze, window, …, wave, soak; or none. */
 enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent);
+enum reason rollout_reason_but_gate(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent);
+uint32_t rollout_unapproved(const struct rollout *ro); /* how many of its targets wait with approval */
+bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro); /* until a person acts */
 bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro);
 /* A target of it was verified or failed: counts for halts, once since the last resume. */
 void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed, enum reason reason);
@@ -723,6 +738,7 @@ void schedule_seen(struct reconcile *r, uint32_t instance);
 void schedule_unlink(struct reconcile *r, uint32_t instance);
 void schedule_dpi(struct reconcile *r, uint32_t instance); /* joins or leaves the DPI reads, as its pin wants */
 void schedule_dpi_read(struct reconcile *r, uint32_t instance);
+int64_t schedule_dpi_round_ns(const struct reconcile *r, uint32_t scope); /* all DPI versions of a scope are read once */
 int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct device *d); /* INT64_MAX: not while nobody reads it */
 void schedule_timer(struct reconcile *r, enum timer_kind kind, uint32_t scope);
 void schedule_follow(struct reconcile *r, const struct intent *in);
@@ -745,6 +761,7 @@ void memory_rollout(struct reconcile *r, uint32_t rollout);
 void memory_forget_rollout(struct reconcile *r, const struct rollout *ro);
 void memory_pause(struct reconcile *r, const struct pause *p); /* also when it is about to go */
 void memory_catalogue(struct reconcile *r, uint32_t catalogue, uint32_t version); /* version 0: the read itself */
+void memory_auto(struct reconcile *r, const struct auto_hold *h); /* also when it is about to go */
 void memory_tally(struct reconcile *r, uint32_t scope, enum tally_kind kind, enum version_type type, uint32_t policy_name, enum reason reason);
 /* One STORE of all that is dirty, unless one is under way or failed just now. */
 void memory_store(struct reconcile *r);
@@ -767,6 +784,7 @@ void remember_deinit(struct reconcile *r);
 /* ---- catalogue.c ---- */
 void catalogue_join(struct reconcile *r, uint32_t target);
 void catalogue_leave(struct reconcile *r, uint32_t target);
+void catalogues_ask(struct reconcile *r); /* all that are old */
 void catalogue_ask(struct reconcile *r, uint32_t catalogue); /* unless it is being asked for, or nobody waits for it */
 /* May the target be upgraded as far as the catalogue is concerned? Asks for it when it is missing or old. */
 bool catalogue_is_known(struct reconcile *r, uint32_t target);

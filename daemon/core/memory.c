@@ -111,6 +111,11 @@ void memory_catalogue(struct reconcile *r, uint32_t index, uint32_t version)
 				     .version_type = r->catalogues[index]->version_type });
 }
 
+void memory_auto(struct reconcile *r, const struct auto_hold *h)
+{
+	dirty_gone(r, RECORD_AUTO_UPGRADE, h->serial_number, (enum version_type)h->version_type, 0);
+}
+
 void memory_tally(struct reconcile *r, uint32_t scope, enum tally_kind kind, enum version_type type, uint32_t policy_name, enum reason reason)
 {
 	struct tally t = { .kind = kind, .version_type = type, .reason = reason, .policy = policy_name };
@@ -147,6 +152,13 @@ static struct target *dirty_target(const struct reconcile *r, const struct dirty
 	struct target *t = d->slot == NONE ? NULL : target_at(r, d->slot);
 
 	return t && t->born && t->id == d->id ? t : NULL;
+}
+
+static struct target *target_of(const struct reconcile *r, const char *serial, enum version_type type)
+{
+	uint32_t device = device_find(r, serial), slot = device == NONE ? NONE : device_at(r, device)->targets[type];
+
+	return slot == NONE ? NULL : target_at(r, slot);
 }
 
 static void record_history(const struct reconcile *r, const struct history *h, struct record *rec)
@@ -195,13 +207,11 @@ static bool record_remembered(const struct reconcile *r, struct dirty *d, struct
 static bool record_target(const struct reconcile *r, struct dirty *d, struct record *rec)
 {
 	struct target *t = dirty_target(r, d);
-	uint32_t device;
 
 	if (!t && d->serial_number) { /* it left; or it is back by now */
-		device = device_find(r, d->serial_number);
-		if (device == NONE || device_at(r, device)->targets[d->version_type] == NONE)
+		t = target_of(r, d->serial_number, d->version_type);
+		if (!t)
 			return record_remembered(r, d, rec);
-		t = target_at(r, device_at(r, device)->targets[d->version_type]);
 	}
 	if (!t) {
 		rec->text[REC_TARGET_TEXT_SERIAL] = NULL; /* what takes its place is another entry */
@@ -227,7 +237,7 @@ static bool record_target(const struct reconcile *r, struct dirty *d, struct rec
 
 static bool record_attempts(const struct reconcile *r, struct dirty *d, struct record *rec)
 {
-	const struct target *t = dirty_target(r, d);
+	const struct target *t = d->serial_number ? target_of(r, d->serial_number, d->version_type) : dirty_target(r, d);
 	struct history *h = t ? t->history : NULL;
 	struct attempts *tried = NULL;
 
@@ -355,6 +365,11 @@ static bool record_catalogue(const struct reconcile *r, struct dirty *d, struct 
 	return catalogue_record(r, d->name, d->version_type, d->version, rec);
 }
 
+static bool record_auto(const struct reconcile *r, struct dirty *d, struct record *rec)
+{
+	return auto_record(r, d->serial_number, d->version_type, rec);
+}
+
 /* False: it is gone, and its key is told. */
 static bool (*const writers[RECORD_KIND_N])(const struct reconcile *r, struct dirty *d, struct record *rec) = {
 	[RECORD_TARGET] = record_target,
@@ -365,6 +380,7 @@ static bool (*const writers[RECORD_KIND_N])(const struct reconcile *r, struct di
 	[RECORD_CATALOGUE] = record_catalogue,
 	[RECORD_SCOPE] = record_scope,
 	[RECORD_TALLY] = record_tally,
+	[RECORD_AUTO_UPGRADE] = record_auto,
 	[RECORD_INTENT] = record_intent,
 };
 
@@ -421,6 +437,8 @@ static void show_committed(struct reconcile *r, const struct dirty *d)
 {
 	struct target *t;
 
+	if (d->kind == RECORD_AUTO_UPGRADE)
+		auto_stored(r, d->serial_number, d->version_type);
 	if (d->kind == RECORD_TALLY)
 		r->tallies[d->slot].committed = d->value;
 	if (d->kind != RECORD_TARGET)
@@ -437,6 +455,10 @@ static void dirty_again(struct reconcile *r, struct dirty d)
 	struct intent *in = d.kind == RECORD_INTENT ? intent_find(r, d.id) : NULL;
 	struct tally *tally = d.kind == RECORD_TALLY ? &r->tallies[d.slot] : NULL;
 
+	if (d.kind == RECORD_AUTO_UPGRADE && !auto_dirty_again(r, d.serial_number, d.version_type)) {
+		free(d.serial_number);
+		return;
+	}
 	if ((t && t->is_dirty) || (in && in->is_dirty) || (tally && tally->is_dirty))
 		return;
 	if (t)

@@ -99,6 +99,11 @@ enum reason pacing_calendar_reason(const struct reconcile *r, struct policy_stat
 	return p->reason;
 }
 
+bool pacing_calendar_is_known(const struct reconcile *r, const struct policy_state *p)
+{
+	return p->index != POLICY_NONE && (policy_of_state(r, p)->is_always_open || r->wall_s < p->until_s);
+}
+
 int64_t pacing_next_open_s(const struct reconcile *r, const struct policy_state *p)
 {
 	const struct policy *policy = policy_of_state(r, p);
@@ -147,6 +152,7 @@ static void spread(const struct reconcile *r, struct policy_state *p, const stru
 			waiting += r->rollouts[i]->n_queued;
 	needed = waiting * 3600.0 / (double)policy->max_starts_per_hour;
 	p->spread_from_s = open->from_s;
+	p->spread_to_s = open->to_s;
 	p->spread_s = (int64_t)(needed < usable ? needed : usable > 0.0 ? usable : 0.0);
 }
 
@@ -160,7 +166,8 @@ bool opening_is_due(struct reconcile *r, struct policy_state *p, uint32_t hash)
 	open = stretch_at(p->openings, p->n_openings, r->wall_s);
 	if (!open)
 		return false;
-	if (p->spread_from_s != open->from_s)
+	/* told again, an opening may begin later, or end later: it is the same one, and nobody's turn changes */
+	if (open->to_s <= p->spread_from_s || open->from_s >= p->spread_to_s)
 		spread(r, p, open);
 	due_s = opening_due_s(r, p, hash);
 	if (r->wall_s >= due_s)
@@ -191,6 +198,11 @@ bool opening_gate(struct reconcile *r, struct policy_state *p)
 	a->policy = p->index;
 	a->ticket = p->gate.ticket;
 	return false;
+}
+
+bool opening_gate_is_closed(const struct reconcile *r, const struct policy_state *p)
+{
+	return p->index != POLICY_NONE && policy_of_state(r, p)->gate.is_set && p->gate.asked_ns != NEVER && !p->gate.is_open;
 }
 
 /* For a call that is about to leave: the answer was good when its fresh read was asked for. */

@@ -53,7 +53,7 @@ enum reason pacing_ready_reason(const struct reconcile *r, uint32_t slot)
 	if (t->place_kind == PLACE_SITE)
 		return REASON_SITE;
 	if (target_is_urgent(t))
-		return p->in_flight + p->prechecks >= pacing_limit(r, p) ? REASON_MAX_IN_FLIGHT : REASON_NONE;
+		return site_is_full(r, policy, t->site) ? REASON_SITE : pacing_has_room(r, slot) ? REASON_NONE : REASON_MAX_IN_FLIGHT;
 	if (r->wall_s < opening_due_s(r, p, target_instance(r, t)->hash))
 		return REASON_RATE;
 	return pacing_policy_reason(r, p);

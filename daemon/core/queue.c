@@ -77,7 +77,7 @@ void pacing_enqueue(struct reconcile *r, uint32_t slot)
 	if (is_urgent ? t->place_kind == PLACE_URGENT && t->placed_scope == scope :
 			t->place_kind == PLACE_QUEUE && t->placed_in == t->rollout && t->placed_wave == t->wave && t->placed_scope == scope)
 		return;
-	if (t->place_kind == PLACE_SITE && !is_urgent && site_is_full(r, target_policy(r, t), t->site) && t->placed_wave == t->wave)
+	if (t->place_kind == PLACE_SITE && !is_urgent && site_is_full(r, target_policy(r, t), t->site) && site_has(r, t->placed_in, t->site))
 		return;
 	pacing_leave(r, slot);
 	if (!ro || scope == NONE || !queue_add(r, is_urgent ? &r->urgent[scope] : &ro->waves[t->wave].queues[scope], slot))
@@ -211,7 +211,7 @@ static uint32_t rollout_next(struct reconcile *r, struct rollout *ro, uint32_t *
 	for (uint32_t w = 0; w < ro->n_waves && slot == NONE; w++) {
 		if (ro->waves[w].n_queued == 0)
 			continue;
-		if (rollout_reason(r, ro, w, false) != REASON_NONE)
+		if (rollout_reason_but_gate(r, ro, w, false) != REASON_NONE)
 			break;
 		slot = queues_next(r, ro->waves[w].queues, ret_probe);
 		if (slot != NONE && !opening_is_due(r, p, target_instance(r, target_at(r, slot))->hash))
@@ -256,6 +256,7 @@ static bool pump_urgent(struct reconcile *r)
 			struct rollout *ro = r->rollouts[t->rollout];
 			struct policy_state *p = r->policies[ro->policy];
 
+			opening_wake(r, p); /* when the freeze may be over */
 			if (p->in_flight + p->prechecks >= pacing_limit(r, p) || site_is_full(r, ro->policy, t->site) ||
 			    rollout_reason(r, ro, t->wave, true) != REASON_NONE || !catalogue_is_known(r, q->slots[i]))
 				continue;
@@ -283,8 +284,8 @@ void pacing_pump(struct reconcile *r)
 	if (!r->settings)
 		return;
 	scopes_settle(r);
+	approvals_check(r); /* first: who has leave counts in a wave, and an empty wave would be passed over */
 	rollouts_check(r);
-	approvals_check(r);
 	if (!r->settings->is_enforcing || !r->is_restored)
 		return;
 	while (r->n_urgent > 0 && !is_full(r) && pump_urgent(r))

@@ -94,6 +94,7 @@ static struct scope_state *scope_new(struct reconcile *r)
 		.dpi_asked_ns = NEVER, .dpi_regular_ns = NEVER,
 		.seen = { NONE, NONE }, .dpi_first = { NONE, NONE }, .dpi_regular = { NONE, NONE },
 	};
+	auto_scope_init(&s->auto_upgrader);
 	return s;
 }
 
@@ -104,6 +105,7 @@ static void scope_free(struct reconcile *r, struct scope_state *s)
 	timers_cancel(&r->timers, &s->dpi_timer);
 	timers_cancel(&r->timers, &s->follow_timer);
 	timers_cancel(&r->timers, &s->wake_timer);
+	timers_cancel(&r->timers, &s->auto_upgrader.timer);
 	free(s);
 }
 
@@ -123,6 +125,7 @@ static void scope_number(struct reconcile *r, struct scope_state *s, uint32_t sc
 	timer_own(r, &s->dpi_timer, TIMER_SCOPE_DPI, scope);
 	timer_own(r, &s->follow_timer, TIMER_SCOPE_FOLLOW, scope);
 	timer_own(r, &s->wake_timer, TIMER_WAKE, scope);
+	timer_own(r, &s->auto_upgrader.timer, TIMER_SCOPE_AUTO, scope);
 }
 
 /* Scopes keep their state by account and region. ret_moved: the new number of each old one, or NONE. */
@@ -197,6 +200,7 @@ static void settings_policies(struct reconcile *r, const struct settings *settin
 		r->policies[i]->gate.ticket = 0;
 		r->policies[i]->until_s = INT64_MIN;   /* … and other windows: the calendar is told anew */
 		r->policies[i]->n_openings = r->policies[i]->n_freezes = 0;
+		r->policies[i]->spread_from_s = r->policies[i]->spread_to_s = r->policies[i]->spread_s = 0;
 		r->policies[i]->reason_step = 0;
 	}
 	for (uint32_t i = 0; policy_of && i < settings->n_policies && !r->is_out_of_memory; i++) {
@@ -286,8 +290,10 @@ static void settings_instances(struct reconcile *r, const uint32_t *moved)
 		i += i < r->n_intents && r->intents[i]->id == id;
 	}
 	for (uint32_t slot = 0; slot < r->devices.n && !r->is_out_of_memory; slot++)
-		if (device_at(r, slot)->claims == NONE)
+		if (device_at(r, slot)->claims == NONE) {
+			device_look_up(r, device_at(r, slot));
 			device_update(r, slot); /* in no instance, kept for its intent */
+		}
 }
 
 static void settings_take(struct reconcile *r, const struct settings *settings)
@@ -300,6 +306,7 @@ static void settings_take(struct reconcile *r, const struct settings *settings)
 	}
 	settings_leave_places(r);
 	settings_scopes(r, settings, moved);
+	auto_settings(r, moved);
 	settings_policies(r, settings);
 	settings_pins(r, settings);
 	r->settings = settings;
@@ -368,6 +375,8 @@ static void dispatch(struct reconcile *r, const struct event *ev)
 		[EVENT_CALENDAR] = pacing_calendar,
 		[EVENT_GATE] = pacing_gate,
 		[EVENT_ACT] = act_take,
+		[EVENT_AUTO_UPGRADE] = auto_read,
+		[EVENT_AUTO_UPGRADE_SET] = auto_set,
 		[EVENT_CALLED] = intent_called,
 		[EVENT_ACCOUNT] = on_account,
 	};
@@ -397,6 +406,10 @@ static void run_timers(struct reconcile *r)
 			r->rollouts[timer_owner(t)]->is_to_check = r->is_rollout_to_check = true;
 		else if (timer_kind(t) == TIMER_SWEEP)
 			sweep_go_on(r);
+		else if (timer_kind(t) == TIMER_SCOPE_AUTO)
+			auto_turn(r, timer_owner(t));
+		else if (timer_kind(t) == TIMER_AUTO_HOLD)
+			auto_hold_turn(r, timer_owner(t));
 		else
 			schedule_timer(r, timer_kind(t), timer_owner(t));
 	}
@@ -472,6 +485,8 @@ int reconcile_new(uint64_t seed, struct reconcile **ret_reconcile)
 	slab_init(&r->targets, sizeof(struct target));
 	slab_init(&r->remembered, sizeof(struct remembered));
 	slab_init(&r->sites, sizeof(struct site));
+	slab_init(&r->auto_holds, sizeof(struct auto_hold));
+	slab_init(&r->auto_policies, sizeof(struct auto_policy));
 	timer_init(&r->store_timer, TIMER_WAKE, 0);
 	timer_init(&r->sweep_timer, TIMER_SWEEP, 0);
 	*ret_reconcile = r;
@@ -489,6 +504,7 @@ struct reconcile *reconcile_free(struct reconcile *r)
 	approval_deinit(r);
 	act_deinit(r);
 	site_deinit(r);
+	auto_deinit(r);
 	for (uint32_t i = 0; r->urgent && i < r->n_scopes; i++)
 		free(r->urgent[i].slots);
 	free(r->urgent);

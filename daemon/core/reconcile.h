@@ -196,6 +196,7 @@ enum action_kind {
 	ACTION_TELL_ACCOUNT,          /* upgrade calls of the scope's account were paused (`is_paused`) or go on */
 	ACTION_TELL_ACT,              /* answer to EVENT_ACT: `act_outcome`, `count` targets or rollouts */
 	ACTION_TELL_ROLLOUT,          /* a rollout moved: `rollout_change`; see reconcile_rollout(rollout) */
+	ACTION_TELL_AUTO_UPGRADE,     /* the cloud's own upgrader of a target is set otherwise, `from` to `to`: `auto_upgrade_change` */
 	ACTION_TELL_APPROVAL,         /* `count` targets of the scope's account wait with approval for `to`, or (0) none does any more */
 	ACTION_KIND_N,
 };
@@ -241,6 +242,15 @@ enum rollout_change {
 };
 extern const char *const rollout_change_names[ROLLOUT_CHANGE_N];
 
+enum auto_upgrade_change {
+	AUTO_UPGRADE_CHANGED,   /* by somebody else */
+	AUTO_UPGRADE_HELD,      /* by us: it leaves the device alone */
+	AUTO_UPGRADE_PUT_BACK,  /* by us: as it was before */
+	AUTO_UPGRADE_NOT_TAKEN, /* it was to be set, and is not; tried again, told once until it is */
+	AUTO_UPGRADE_CHANGE_N,
+};
+extern const char *const auto_upgrade_change_names[AUTO_UPGRADE_CHANGE_N]; /* "changed", "held", "put_back", "not_taken" */
+
 #define NONE UINT32_MAX
 
 struct action {
@@ -256,8 +266,8 @@ struct action {
 	enum intent_outcome outcome;
 	enum oddity oddity;
 	bool is_paused;
-	const char *from, *to; /* versions; valid for the life of the core */
-	int64_t not_after_ns;  /* UPGRADE: boot-time clock */
+	const char *from, *to; /* versions, types of the cloud's own upgrader; valid for the life of the core */
+	int64_t not_after_ns;  /* UPGRADE, SET_AUTO_UPGRADE: boot-time clock */
 	const uint32_t *instances; /* FOLLOW: slots, at most LIMIT_PAGE; valid until the next step */
 	uint32_t n_instances;
 	const struct record *records; /* STORE: valid until the next step */
@@ -270,6 +280,7 @@ struct action {
 	uint32_t count;
 	enum version_type version_type; /* TELL_APPROVAL */
 	const struct auto_upgrade_policy *auto_upgrade; /* SET_AUTO_UPGRADE: valid until the next step */
+	enum auto_upgrade_change auto_upgrade_change;
 };
 
 struct plan {

@@ -119,6 +119,7 @@ void remember_forget(struct reconcile *r)
 	if (r->now_ns < r->forget_ns)
 		return;
 	r->forget_ns = r->now_ns + 24 * HOUR_NS;
+	auto_forget(r);
 	for (uint32_t i = 0; i < r->remembered.n; i++) {
 		struct remembered *m = slab_at(&r->remembered, i);
 
@@ -257,6 +258,7 @@ void restore_records(struct reconcile *r, const struct event *ev)
 		[RECORD_CATALOGUE] = catalogue_restore,
 		[RECORD_SCOPE] = restore_scope,
 		[RECORD_TALLY] = restore_tally,
+		[RECORD_AUTO_UPGRADE] = auto_restore,
 		[RECORD_INTENT] = intent_restore,
 	};
 

@@ -118,7 +118,7 @@ static void rollout_init(struct reconcile *r, struct rollout *ro, uint32_t polic
 {
 	struct timer timer = ro->timer;
 
-	*ro = (struct rollout){ .is_used = true, .policy = policy, .version = version, .version_type = type, .approved_wave = -1,
+	*ro = (struct rollout){ .is_used = true, .policy = policy, .version = version, .version_type = type, .born_ns = r->now_ns, .approved_wave = -1,
 				.first_seen_s = r->wall_s, .last_progress_s = r->wall_s, .soak_start_ns = NEVER, .empty_since_ns = NEVER, .timer = timer };
 }
 
@@ -202,12 +202,16 @@ void rollout_aim(struct reconcile *r, uint32_t slot)
 		t->rollout = NONE;
 		return;
 	}
-	if (ro && ro->is_used && ro->policy == policy && ro->version == desired && t->aimed_pins == inst->pins)
+	if (ro && !(ro->is_used && ro->policy == policy && ro->version == desired && ro->version_type == (enum version_type)t->version_type))
+		ro = NULL; /* another one has its slot by now, or it wants another one */
+	if (ro && t->aimed_pins == inst->pins)
 		return;
-	if (!ro || !ro->is_used || ro->policy != policy || ro->version != desired)
+	if (!ro)
 		t->rollout = rollout_ensure(r, policy, (enum version_type)t->version_type, desired);
 	if (r->is_out_of_memory)
 		return;
+	if (t->place_kind == PLACE_QUEUE || t->place_kind == PLACE_URGENT)
+		pacing_leave(r, slot); /* its place is by the hash of its instance, and that may be another one */
 	t->aimed_pins = inst->pins;
 	t->wave = wave_of(r, inst, &r->settings->policies[r->policies[policy]->index]);
 	t->site = site_name(r, inst, &r->settings->policies[r->policies[policy]->index]);
@@ -228,8 +232,9 @@ static void count(struct reconcile *r, const struct counted *c, uint32_t by)
 	w->countable += c->is_countable ? by : 0;
 	w->in_sync += c->is_in_sync ? by : 0;
 	w->lost += c->is_lost ? by : 0;
+	w->unapproved += c->is_unapproved ? by : 0;
 	ro->n_targets += by;
-	ro->n_behind += c->is_countable && !c->is_in_sync ? by : 0;
+	ro->n_behind += c->is_countable && c->phase != PHASE_IN_SYNC ? by : 0;
 	rollout_to_check(r, ro);
 }
 
@@ -241,6 +246,24 @@ void rollout_uncount(struct reconcile *r, uint32_t slot)
 	t->counted = (struct counted){ .rollout = NONE };
 }
 
+/* Cannot be compared as long as the catalogue cannot be read: that is no fact (rule 8), and gives nothing up. */
+static bool is_undecided(const struct reconcile *r, const struct target *t, struct stand s)
+{
+	const struct catalogue *c = catalogue_find(r, target_instance(r, t)->model, (enum version_type)t->version_type);
+
+	return s.reason == REASON_INCOMPARABLE && c && c->read_ns == NEVER;
+}
+
+/* It has the version, and was unhealthy with it until its intent ended: no success for its wave before a resume. */
+static bool is_ill(const struct reconcile *r, const struct target *t)
+{
+	const struct rollout *ro = t->rollout == NONE ? NULL : r->rollouts[t->rollout];
+	const struct history *h = t->history;
+
+	return ro && h && !t->intent && h->ended.reason == REASON_UNHEALTHY && h->ended.version == ro->version &&
+	       h->ended.policy == r->policies[ro->policy]->name && h->ended.epoch == ro->epoch;
+}
+
 void rollout_count(struct reconcile *r, uint32_t slot, struct stand s, bool is_countable)
 {
 	struct target *t = target_at(r, slot);
@@ -248,10 +271,11 @@ void rollout_count(struct reconcile *r, uint32_t slot, struct stand s, bool is_c
 
 	is_countable = is_countable && s.phase != PHASE_AHEAD; /* it will never be in sync, and needs nothing */
 	now.is_countable = is_countable;
-	now.is_in_sync = is_countable && s.phase == PHASE_IN_SYNC;
-	now.is_lost = is_countable && s.phase == PHASE_FAILED;
+	now.is_in_sync = is_countable && s.phase == PHASE_IN_SYNC && !is_ill(r, t);
+	now.is_lost = is_countable && ((s.phase == PHASE_FAILED && !is_undecided(r, t, s)) || is_ill(r, t));
+	now.is_unapproved = s.phase == PHASE_WAITING && s.reason == REASON_APPROVAL;
 	if (now.rollout == t->counted.rollout && now.wave == t->counted.wave && now.phase == t->counted.phase &&
-	    now.is_countable == t->counted.is_countable && now.is_lost == t->counted.is_lost)
+	    now.is_countable == t->counted.is_countable && now.is_in_sync == t->counted.is_in_sync && now.is_lost == t->counted.is_lost && now.is_unapproved == t->counted.is_unapproved)
 		return;
 	rollout_uncount(r, slot);
 	count(r, &now, 1);
@@ -269,6 +293,7 @@ static void rollout_halt(struct reconcile *r, struct rollout *ro, enum halt_caus
 	ro->halted_s = r->wall_s;
 	rollout_touch(r, ro);
 	rollout_tell(r, ro, ROLLOUT_HALTED);
+	sweep_begin(r); /* what waits for its targets need not any more */
 }
 
 static const enum reason halt_reasons[HALT_COUNT_N] = {
@@ -321,21 +346,46 @@ void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed,
 	judge_failures(r, ro);
 }
 
+static void halt_clear(struct reconcile *r, struct rollout *ro)
+{
+	ro->halt_cause = HALT_NONE;
+	ro->halt_reason = REASON_NONE;
+	ro->halted_s = 0;
+	rollout_touch(r, ro);
+}
+
+/* The halts that it inherited go with it: else the next name of the policy would have them again. */
+static void inherited_clear(struct reconcile *r, const struct rollout *ro)
+{
+	for (uint32_t i = 0; i < r->n_rollouts; i++) {
+		struct rollout *old = r->rollouts[i];
+
+		if (old->is_used && old->halt_cause && old->version == ro->version && old->version_type == ro->version_type && !settings_policy(r, old))
+			halt_clear(r, old);
+	}
+}
+
 void rollout_resume(struct reconcile *r, uint32_t slot)
 {
 	struct rollout *ro = r->rollouts[slot];
 
-	ro->halt_cause = HALT_NONE;
-	ro->halt_reason = REASON_NONE;
-	ro->halted_s = 0;
+	halt_clear(r, ro);
+	inherited_clear(r, ro);
 	ro->epoch++;
 	ro->ended = ro->failed = 0;
 	memset(ro->failed_by, 0, sizeof(ro->failed_by));
 	ro->soak_start_ns = NEVER;
 	ro->last_progress_s = r->wall_s;
+	for (uint32_t i = 0; i < r->targets.n && !r->is_out_of_memory; i++) {
+		const struct target *t = target_at(r, i);
+
+		if (t->born && t->counted.rollout == slot && t->counted.phase == PHASE_IN_SYNC && t->counted.is_lost)
+			target_update(r, i); /* its illness does not count any more */
+	}
 	rollout_touch(r, ro);
 	rollout_to_check(r, ro);
 	rollout_tell(r, ro, ROLLOUT_RESUMED);
+	sweep_begin(r);
 }
 
 /* ---- waves ---- */
@@ -379,19 +429,42 @@ static void soak_set(struct reconcile *r, struct rollout *ro, int64_t start_ns)
 	rollout_touch(r, ro);
 }
 
+/* Until then a version that was never read may be one that the wave catches: Dpi versions are read one by one. */
+static int64_t dpi_patience_ns(const struct reconcile *r, const struct rollout *ro)
+{
+	int64_t longest_ns = 0;
+
+	for (uint32_t i = 0; i < r->n_scopes; i++)
+		if (schedule_dpi_round_ns(r, i) > longest_ns)
+			longest_ns = schedule_dpi_round_ns(r, i);
+	return ro->born_ns + longest_ns * STALE_INTERVALS;
+}
+
+/* Nothing of it counts, and others are behind. True when the next wave is current now. */
+static bool empty_wave_judge(struct reconcile *r, struct rollout *ro, const struct wave *wave, const struct wave_state *w)
+{
+	int64_t patience_ns = w->phases[PHASE_UNKNOWN] > 0 && ro->version_type == VERSION_TYPE_DPI ? dpi_patience_ns(r, ro) : NEVER;
+
+	if (r->now_ns < patience_ns) {
+		set_timer(r, &ro->timer, patience_ns);
+		return false;
+	}
+	/* what only waits for leave goes before the waves after it */
+	ro->is_awaiting = w->unapproved > 0 || (wave->is_match && ro->approved_wave < (int32_t)ro->wave);
+	if (ro->is_awaiting)
+		return false;
+	wave_advance(r, ro);
+	return true;
+}
+
 /* True when the next wave is current now. */
 static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct wave *wave)
 {
 	const struct wave_state *w = &ro->waves[ro->wave];
 	uint32_t needs = wave_needs(wave, w);
 
-	ro->is_awaiting = wave->is_match && w->countable == 0 && ro->approved_wave < (int32_t)ro->wave && ro->n_behind > 0;
-	if (w->countable == 0) {
-		if (ro->n_behind == 0 || ro->is_awaiting)
-			return false;
-		wave_advance(r, ro);
-		return true;
-	}
+	if (w->countable == 0)
+		return ro->n_behind > 0 && empty_wave_judge(r, ro, wave, w);
 	if (w->countable - w->lost < needs) {
 		rollout_halt(r, ro, HALT_WAVE, REASON_NONE);
 		return false;
@@ -410,11 +483,32 @@ static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct wav
 	return false;
 }
 
+uint32_t rollout_unapproved(const struct rollout *ro)
+{
+	uint32_t n = 0;
+
+	for (uint32_t w = 0; w < ro->n_waves; w++)
+		n += ro->waves[w].unapproved;
+	return n;
+}
+
+static bool is_anything_known(const struct rollout *ro)
+{
+	for (uint32_t w = 0; w < ro->n_waves; w++)
+		if (ro->waves[w].countable > 0 || ro->waves[w].unapproved > 0)
+			return true;
+	return false;
+}
+
 static void judge_complete(struct reconcile *r, struct rollout *ro)
 {
-	bool is_complete = ro->n_behind == 0 && ro->n_targets > 0;
+	bool is_complete = ro->n_behind == 0 && rollout_unapproved(ro) == 0 && ro->n_targets > 0;
 
-	if (ro->is_judged && is_complete != ro->is_complete)
+	if (!ro->is_judged && !is_anything_known(ro))
+		return;
+	if (ro->is_of_earlier_life)
+		ro->is_of_earlier_life = false; /* that it began, or is complete, was told then */
+	else if (ro->is_judged && is_complete != ro->is_complete)
 		rollout_tell(r, ro, is_complete ? ROLLOUT_COMPLETED : ROLLOUT_REOPENED);
 	else if (!ro->is_judged && !is_complete && ro->n_targets > 0)
 		rollout_tell(r, ro, ROLLOUT_BEGAN);
@@ -453,6 +547,7 @@ static bool rollout_end_if_empty(struct reconcile *r, struct rollout *ro)
 static void rollout_check(struct reconcile *r, struct rollout *ro)
 {
 	const struct policy *policy = settings_policy(r, ro);
+	bool was_awaiting = ro->is_awaiting;
 
 	if (rollout_end_if_empty(r, ro) || !policy || !r->settings->is_enforcing)
 		return;
@@ -462,6 +557,8 @@ static void rollout_check(struct reconcile *r, struct rollout *ro)
 	while (!ro->halt_cause && ro->wave + 1 < ro->n_waves)
 		if (!wave_judge(r, ro, &policy->waves[ro->wave]))
 			break;
+	if (ro->is_awaiting != was_awaiting)
+		sweep_begin(r);
 }
 
 void rollouts_check(struct reconcile *r)
@@ -493,7 +590,13 @@ bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro)
 	return false;
 }
 
-enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent)
+bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro)
+{
+	return ro->halt_cause || ro->is_awaiting || rollout_is_paused(r, ro);
+}
+
+/* The gate left out: NONE when only that may stand in the way. */
+enum reason rollout_reason_but_gate(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent)
 {
 	struct policy_state *p = r->policies[ro->policy];
 	enum reason calendar;
@@ -505,15 +608,24 @@ enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, 
 	if (ro->is_awaiting && wave >= ro->wave && !is_urgent)
 		return REASON_APPROVAL;
 	calendar = pacing_calendar_reason(r, p);
-	if (calendar == REASON_FREEZE || is_urgent)
-		return calendar == REASON_FREEZE ? REASON_FREEZE : REASON_NONE;
+	if (calendar == REASON_FREEZE || (calendar != REASON_NONE && !pacing_calendar_is_known(r, p)))
+		return calendar; /* nobody can tell that it is no freeze */
+	if (is_urgent)
+		return REASON_NONE;
 	if (calendar != REASON_NONE)
 		return calendar;
-	if (p->index != POLICY_NONE && r->settings->policies[p->index].gate.is_set && p->gate.asked_ns != NEVER && !p->gate.is_open)
-		return REASON_GATE;
 	if (wave > ro->wave)
 		return ro->soak_start_ns != NEVER ? REASON_SOAK : REASON_WAVE;
 	return REASON_NONE;
+}
+
+enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent)
+{
+	enum reason reason = rollout_reason_but_gate(r, ro, wave, is_urgent);
+
+	if (!is_urgent && (reason == REASON_NONE || reason > REASON_GATE) && opening_gate_is_closed(r, r->policies[ro->policy]))
+		return REASON_GATE;
+	return reason;
 }
 
 /* ---- settings, restart ---- */
@@ -579,6 +691,7 @@ void rollout_restore(struct reconcile *r, const struct record *rec)
 	for (unsigned int k = 0; k < HALT_COUNT_N; k++)
 		ro->failed_by[k] = (uint32_t)rec->number[REC_ROLLOUT_FAILED_DEADLINE + k];
 	ro->approved_wave = (int32_t)rec->number[REC_ROLLOUT_APPROVED_WAVE];
+	ro->is_of_earlier_life = true;
 	waves_make(r, ro);
 	rollout_to_check(r, ro);
 }

@@ -211,6 +211,7 @@ void schedule_scope(struct reconcile *r, uint32_t scope)
 	if (s->first_complete_ns != NEVER && !pacing_is_settled(r, s))
 		set_timer(r, &s->wake_timer, s->first_complete_ns + r->longest_deadline_ns);
 	stale_timer(r, scope); /* the interval may be shorter now */
+	auto_scope(r, scope);
 }
 
 void schedule_listed(struct reconcile *r, const struct event *ev)
@@ -230,6 +231,7 @@ void schedule_listed(struct reconcile *r, const struct event *ev)
 		if (s->first_complete_ns == NEVER) {
 			s->first_complete_ns = r->now_ns;
 			set_timer(r, &s->wake_timer, r->now_ns + r->longest_deadline_ns);
+			catalogues_ask(r); /* what an earlier life knew may be old */
 		}
 	} else {
 		next_ns = r->now_ns + backoff_ns(LIST_RETRY_NS, poll_ns, s->list_failures++);
@@ -315,16 +317,20 @@ static void dpi_arm(struct reconcile *r, uint32_t scope)
 }
 
 /* An interval is at least what one round takes: a large fleet at few calls a second is slower than its settings. */
+int64_t schedule_dpi_round_ns(const struct reconcile *r, uint32_t scope)
+{
+	int64_t interval = r->settings->scopes[scope].dpi_poll_interval_ns, round = dpi_gentle_ns(r, scope) * r->scopes[scope]->n_dpi;
+
+	return interval > round ? interval : round;
+}
+
 int64_t schedule_dpi_stale_ns(const struct reconcile *r, const struct device *d)
 {
 	const struct instance *inst = instance_at(r, d->instance);
-	int64_t interval, round;
 
 	if (inst->dpi_list == DPI_LIST_NONE || d->dpi_read_ns == NEVER)
 		return INT64_MAX;
-	interval = r->settings->scopes[inst->scope].dpi_poll_interval_ns;
-	round = dpi_gentle_ns(r, inst->scope) * r->scopes[inst->scope]->n_dpi;
-	return d->dpi_read_ns + (interval > round ? interval : round) * STALE_INTERVALS;
+	return d->dpi_read_ns + schedule_dpi_round_ns(r, inst->scope) * STALE_INTERVALS;
 }
 
 /* Has it a device of its own whose DPI version nobody knows, or not any more? */
@@ -634,8 +640,10 @@ void schedule_answer(struct reconcile *r, const struct event *ev)
 			  ev->kind == EVENT_CATALOGUE	? ev->catalogue.ticket : ev->read.ticket;
 	struct request *q = request_take(r, ticket);
 
-	if (!q)
+	if (!q) {
+		auto_read_failed(r, ticket); /* a read of the cloud's own upgrader has no request */
 		return;
+	}
 	if (q->catalogue != NONE)
 		catalogue_answer(r, q->catalogue, ev);
 	else if (q->is_follow && ev->kind == EVENT_FOLLOWED && ev->read.scope < r->n_scopes)

@@ -76,6 +76,11 @@ bool site_is_full(const struct reconcile *r, uint32_t policy, uint32_t name)
 	return site_at(r, slot)->in_flight >= r->settings->policies[index].max_in_flight_per_site;
 }
 
+bool site_has(const struct reconcile *r, uint32_t site, uint32_t name)
+{
+	return site_at(r, site)->name == name;
+}
+
 uint32_t site_take(struct reconcile *r, uint32_t policy, uint32_t name)
 {
 	uint32_t slot = name ? site_find(r, policy, name) : NONE;
@@ -105,21 +110,21 @@ static void site_drop_if_idle(struct reconcile *r, uint32_t slot)
 	slab_give(&r->sites, slot);
 }
 
-/* The one that has waited the longest looks for its queue again. */
+/* All that wait go back to their queues: if only one did, and that could not start, the others would wait for ever. */
 void site_give(struct reconcile *r, uint32_t slot)
 {
-	uint32_t waiting;
+	struct site *s = slot == NONE ? NULL : site_at(r, slot);
 
-	if (slot == NONE)
+	if (!s)
 		return;
-	site_at(r, slot)->in_flight--;
-	waiting = site_at(r, slot)->waiting.head;
-	if (waiting != NONE) {
+	while (s->waiting.head != NONE && !r->is_out_of_memory) {
+		uint32_t waiting = s->waiting.head;
+
 		pacing_leave(r, waiting);
-		device_update(r, target_at(r, waiting)->device);
-	} else {
-		site_drop_if_idle(r, slot);
+		pacing_enqueue(r, waiting);
 	}
+	s->in_flight--;
+	site_drop_if_idle(r, slot);
 }
 
 void site_wait(struct reconcile *r, uint32_t slot)

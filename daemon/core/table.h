@@ -61,6 +61,14 @@ static inline const char *strings_text(const struct strings *s, uint32_t id)
 	return s->texts[id];
 }
 
+/* ---- lists of slots: the links are in the items; NONE at both ends ---- */
+struct link {
+	uint32_t prev, next;
+};
+struct list {
+	uint32_t head, tail;
+};
+
 /* ---- timers: embedded in their owners, each in the heap at most once ---- */
 enum timer_kind {
 	TIMER_TARGET,
@@ -72,6 +80,8 @@ enum timer_kind {
 	TIMER_CATALOGUE,
 	TIMER_ROLLOUT,
 	TIMER_SWEEP,
+	TIMER_SCOPE_AUTO,
+	TIMER_AUTO_HOLD,
 };
 struct timer {
 	int64_t due_ns;

@@ -64,6 +64,7 @@ uint32_t target_ensure(struct reconcile *r, uint32_t device, enum version_type t
 	timer_init(&t->timer, TIMER_TARGET, slot);
 	d->targets[type] = slot;
 	remember_give(r, slot);
+	auto_give(r, slot);
 	memory_target(r, slot);
 	return slot;
 }
@@ -176,7 +177,7 @@ static bool is_countable(struct stand s)
 		return false;
 	if (s.phase == PHASE_WAITING)
 		return s.reason != REASON_OFFLINE && s.reason != REASON_HELD && s.reason != REASON_APPROVAL;
-	return s.phase != PHASE_FAILED || s.reason < REASON_INVALID_INSTANCE || s.reason > REASON_FORBIDDEN;
+	return s.phase != PHASE_FAILED || s.reason < REASON_DUPLICATE || s.reason > REASON_FORBIDDEN;
 }
 
 static void target_count(struct reconcile *r, struct target *t, uint32_t policy)
@@ -196,6 +197,7 @@ static void target_leave(struct reconcile *r, uint32_t slot)
 	struct target *t = target_at(r, slot);
 
 	pacing_leave(r, slot);
+	auto_leave(r, slot);
 	target_count(r, t, NONE);
 	rollout_uncount(r, slot);
 	if (t->counted_account != NONE)
@@ -321,6 +323,7 @@ void target_update(struct reconcile *r, uint32_t slot)
 	target_count(r, t, is_countable(s) ? target_policy(r, t) : NONE);
 	rollout_count(r, slot, s, is_countable(s));
 	target_find_place(r, slot, s, needs_catalogue(r, t, order, s));
+	auto_look(r, slot);
 	if (!t->intent) /* else the timer is the intent's */
 		set_timer(r, &t->timer, target_due_ns(r, t));
 	tell_incomparable(r, slot, s);
@@ -334,6 +337,7 @@ void target_remove(struct reconcile *r, uint32_t slot)
 	target_leave(r, slot);
 	timers_cancel(&r->timers, &t->timer);
 	remember_take(r, slot);
+	auto_gone(r, slot);
 	*t = (struct target){ 0 };
 	if (grow(r, &r->gone, r->n_gone, &r->cap_gone, sizeof(*r->gone)))
 		r->gone[r->n_gone++] = slot;

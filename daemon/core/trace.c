@@ -17,6 +17,13 @@ const char *const intent_outcome_names[INTENT_OUTCOME_N] = {
 	[INTENT_WITHDRAWN] = "withdrawn",
 };
 
+const char *const auto_upgrade_change_names[AUTO_UPGRADE_CHANGE_N] = {
+	[AUTO_UPGRADE_CHANGED] = "changed",
+	[AUTO_UPGRADE_HELD] = "held",
+	[AUTO_UPGRADE_PUT_BACK] = "put_back",
+	[AUTO_UPGRADE_NOT_TAKEN] = "not_taken",
+};
+
 static const char *const kind_names[ACTION_KIND_N] = {
 	[ACTION_LIST] = "list",
 	[ACTION_FOLLOW] = "follow",
@@ -36,6 +43,7 @@ static const char *const kind_names[ACTION_KIND_N] = {
 	[ACTION_TELL_ACT] = "act",
 	[ACTION_TELL_ROLLOUT] = "rollout",
 	[ACTION_TELL_APPROVAL] = "approval",
+	[ACTION_TELL_AUTO_UPGRADE] = "auto_upgrade",
 };
 static const char *const purpose_names[READ_PURPOSE_N] = { "fresh", "verify", "dpi", "catalogue", "auto_upgrade" };
 static const char *const oddity_names[ODDITY_N] = { "status", "no_serial", "duplicate", "version" };
@@ -116,11 +124,16 @@ size_t reconcile_trace(const struct reconcile *r, const struct action *a, char *
 		line_add(&l, " %s %s %" PRIu32, act_names[a->act], act_outcome_names[a->act_outcome], a->count);
 	if (a->kind == ACTION_TELL_APPROVAL)
 		line_add(&l, " %s %s %" PRIu32 " wait", version_type_names[a->version_type], a->to, a->count);
+	if (a->kind == ACTION_TELL_AUTO_UPGRADE)
+		line_add(&l, " %s", auto_upgrade_change_names[a->auto_upgrade_change]);
+	if (a->kind == ACTION_SET_AUTO_UPGRADE)
+		line_add(&l, " %s '%s' %s %" PRIu32 " %" PRIu32, a->auto_upgrade->upgrade_type, a->auto_upgrade->cron, a->auto_upgrade->time_zone,
+			 a->auto_upgrade->duration_min, a->auto_upgrade->jitter_min);
 	if (a->kind == ACTION_GATE)
 		line_add(&l, " %s", r->settings->policies[a->policy].name);
 	if (a->ticket)
 		line_add(&l, " ticket=%" PRIu64, a->ticket);
-	if (a->kind == ACTION_UPGRADE)
+	if (a->kind == ACTION_UPGRADE || a->kind == ACTION_SET_AUTO_UPGRADE)
 		line_add(&l, " not_after_ns=%" PRId64, a->not_after_ns);
 	return l.length;
 }

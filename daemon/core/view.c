@@ -129,6 +129,7 @@ static const struct target *view_facts(const struct reconcile *r, uint32_t slot,
 		.held_why = target_is_operator_held(t) ? t->history->held_why : "",
 		.first_seen_s = t->first_seen_s,
 		.approved = strings_text(&r->strings, t->approved),
+		.auto_upgrade = auto_policy_of(r, t),
 	};
 	if (t->history) {
 		ret_view->last_success_s = t->history->committed.last_success_s;
@@ -213,7 +214,7 @@ static enum rollout_state rollout_state(const struct reconcile *r, const struct 
 	if (rollout_is_paused(r, ro))
 		return ROLLOUT_STATE_PAUSED;
 	if (ro->n_behind == 0)
-		return ROLLOUT_STATE_COMPLETE;
+		return rollout_unapproved(ro) > 0 ? ROLLOUT_STATE_APPROVAL : ROLLOUT_STATE_COMPLETE;
 	return ro->is_awaiting ? ROLLOUT_STATE_APPROVAL : ROLLOUT_STATE_RUNNING;
 }
 
@@ -293,7 +294,7 @@ static enum reason policy_reason(const struct reconcile *r, struct policy_state 
 			return REASON_PAUSED;
 	if (reason != REASON_NONE)
 		return reason;
-	if (settings->gate.is_set && p->gate.asked_ns != NEVER && !p->gate.is_open)
+	if (opening_gate_is_closed(r, p))
 		return REASON_GATE;
 	if (p->in_flight >= pacing_limit(r, p))
 		return REASON_MAX_IN_FLIGHT;

@@ -3,6 +3,8 @@ import fcntl
 import json
 import os
 import re
+import resource
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
@@ -18,8 +20,9 @@ PHASES = {
     "ahead": {""},
     "failed": {"duplicate", "invalid_instance", "in_arrears", "not_activated", "not_bound", "forbidden", "version_too_old",
                "version_not_available", "incomparable", "flapping", "unhealthy", "deadline", "no_effect", "rejected", "retries"},
-    "waiting": {"settling", "credentials", "held", "offline", "degraded", "backoff", "window", "pair", "max_in_flight", "rate", "throttled",
-                "precheck", "observe_mode"},
+    "waiting": {"state_store", "settling", "credentials", "held", "paused", "halted", "approval", "offline", "degraded", "backoff", "freeze",
+                "window", "window_too_short", "gate", "wave", "soak", "pair", "site", "max_in_flight", "rate", "throttled", "precheck",
+                "observe_mode"},
 }
 STEADY = {"offline", "degraded", "held", "in_arrears", "not_activated", "not_bound", "duplicate", "rejected"}
 TARGET = ("account", "region_id", "instance_id", "serial_number", "version_type")
@@ -219,7 +222,7 @@ def test_lines_that_nobody_reads_are_counted(build):
         simulator = Simulator(build, work, instances=80)
         processes.append(simulator)
         text = config(simulator.endpoint, mode="observe", poll_interval="60s")
-        loud, stalled = Daemon(build, work, text), Stalled(build, work, text)
+        loud, stalled = Daemon(build, work, text), Stalled(build, work, text.replace("state.db", "other.db"))
         processes += [loud, stalled]
         for daemon in (loud, stalled):
             wait_for("the listing", lambda: is_listed(daemon))
@@ -229,6 +232,97 @@ def test_lines_that_nobody_reads_are_counted(build):
         assert dropped > 20 and dropped + written == said, (dropped, written, said)
         whole = stalled.drain().split(b"\n")[:-1]  # what is torn at the end is counted as dropped
         assert len(whole) == written > 2, (whole, written)
+
+
+def find(daemon, message, **fields):
+    """The lines with this message and these fields."""
+    if not daemon.text().endswith("\n"):
+        return []
+    return [line for line in lines_of(daemon, "logfmt") if line["msg"] == message and all(line.get(k) == v for k, v in fields.items())]
+
+
+def follow_the_advice(build, daemon, line):
+    """Runs the command of the field `next` in a shell, as a person would who copies it."""
+    command = line["next"].partition(": sagpin ")[2]
+    assert command.endswith(" --why=…"), line
+    command = "'%s' %s --control.socket='%s'" % (os.path.join(build, "daemon/sagpin"), command.replace("--why=…", "--why=test"), daemon.socket)
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0 and "done" in done.stdout, done
+
+
+STRANGE = """it's $(touch here); "fast" & co"""
+
+
+def test_a_halt_says_what_comes_next(build):
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, "--upgrade-time=1s", "--fault=stuck=always", instances=40)
+        processes.append(simulator)
+        text = config(simulator.endpoint, deadline="2s", policy_in_flight="4", halt='by_reason = ( { reason = "deadline"; failures = 2; } );')
+        daemon = Daemon(build, work, text.replace('"fast"', '"%s"' % STRANGE.replace('"', '\\"')))
+        processes.append(daemon)
+        halted = "a rollout halted; it starts no more upgrades until it is resumed"
+        line = wait_for("the halt", lambda: find(daemon, halted))[0]
+        assert (line["level"], line["policy"], line["version_type"], line["version"]) == ("warn", STRANGE, "Device", "3.4.2"), line
+        assert (line["wave"], line["cause"], line["reason"]) == ("last", "by_reason", "deadline"), line
+        assert int(line["ended"]) >= int(line["failed"]) >= 2, line
+        wait_for("what was under way to end", lambda: daemon.sum("sag_upgrade_in_progress") == 0)
+        follow_the_advice(build, daemon, line)
+        assert find(daemon, "a rollout was resumed", policy=STRANGE, level="info", version="3.4.2")
+        assert find(daemon, "an operator's act", act="resume", policy=STRANGE, outcome="done", why="test")
+        wait_for("the second halt", lambda: len(find(daemon, halted)) == 2)
+
+
+def test_a_rollout_tells_its_waves(build):
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, "--upgrade-time=1s", instances=40)
+        processes.append(simulator)
+        waves = 'waves = ( { name = "canary"; percent = "25%"; success = "1%"; soak = "0s"; } );'
+        daemon = Daemon(build, work, config(simulator.endpoint, deadline="2s", policy=waves, soak="0s"))
+        processes.append(daemon)
+        line = wait_for("the wave", lambda: find(daemon, "a rollout came to its next wave"))[0]
+        assert (line["level"], line["policy"], line["version_type"], line["version"], line["wave"]) == ("info", "fast", "Device", "3.4.2", "last"), line
+
+
+def test_an_approval_says_what_comes_next(build):
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, "--upgrade-time=1s", instances=40)
+        processes.append(simulator)
+        text = config(simulator.endpoint, deadline="1s", poll_interval="1h", blast_radius="0%")
+        daemon = Daemon(build, work, text.replace('name = "test"', 'name = "%s"' % STRANGE.replace('"', '\\"')))
+        processes.append(daemon)
+        line = wait_for("the wait", lambda: find(daemon, "targets wait with approval, because too many would change at once"))[0]
+        assert (line["level"], line["account"], line["version_type"], line["version"]) == ("warn", STRANGE, "Device", "3.4.2"), line
+        assert int(line["count"]) == daemon.sum("sagpin_approvals_waiting") > 20
+        follow_the_advice(build, daemon, line)
+        ended = find(daemon, "no target waits with approval any more", account=STRANGE, version="3.4.2")
+        assert len(ended) == 1 and ended[0]["level"] == "info" and "next" not in ended[0], ended
+        assert len(find(daemon, line["msg"])) == 1
+
+
+def test_a_store_that_fails_is_told_once(build):
+    """The store's file may not grow any more, as on a full disk. What is told is the first failure, and the end of it."""
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, "--upgrade-time=1s", instances=40)
+        processes.append(simulator)
+        daemon = Daemon(build, work, config(simulator.endpoint, deadline="2s", starts_per_hour=2))
+        processes.append(daemon)
+        failed, recovered = "the state store takes nothing; no upgrade starts until it does", "the state store recovered"
+        wait_for("commits", lambda: daemon.sum("sagpin_state_commits_total") > 0)
+        _, hard = resource.prlimit(daemon.child.pid, resource.RLIMIT_FSIZE)
+        limit = os.path.getsize(os.path.join(work, "state.db-wal"))
+        assert limit > 2 * os.path.getsize(daemon.log), "the log must have room to grow"
+        resource.prlimit(daemon.child.pid, resource.RLIMIT_FSIZE, (limit, hard))
+        wait_for("failures", lambda: daemon.sum("sagpin_state_commit_failures_total") > 1)
+        lines = find(daemon, failed)
+        assert len(lines) == 1 and lines[0]["level"] == "error" and "state.db" in lines[0]["error"], lines
+        assert not find(daemon, recovered) and daemon.sum("sagpin_upgrades_started_total") == 0
+        resource.prlimit(daemon.child.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        wait_for("the recovery", lambda: find(daemon, recovered, level="info"))
+        failures, commits = daemon.sum("sagpin_state_commit_failures_total"), daemon.sum("sagpin_state_commits_total")
+        assert daemon.sum("sagpin_state_commit_duration_seconds_count") >= failures + commits
+        wait_for("upgrades", lambda: daemon.sum("sagpin_upgrades_succeeded_total") > 0)
+        assert len(find(daemon, failed)) == len(find(daemon, recovered)) == 1
+        assert daemon.sum("sagpin_state_commit_failures_total") == failures
 
 
 run(globals())

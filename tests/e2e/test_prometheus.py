@@ -23,14 +23,15 @@ BEHIND = 'sum(sag_version_behind unless on(%s) sag_target_state{reason=~"%s"}) +
 
 
 class Prometheus(Process):
-    def __init__(self, work, target):
-        port = free_port()
-        path = os.path.join(work, "prometheus.yml")
+    def __init__(self, work, text, name="prometheus", port=None):
+        port = port or free_port()
+        path = os.path.join(work, name + ".yml")
         with open(path, "w", encoding="utf-8") as f:
-            f.write(CONFIG % target)
-        super().__init__(work, "prometheus", [
-            "prometheus", "--config.file=" + path, "--storage.tsdb.path=" + os.path.join(work, "tsdb"),
+            f.write(text)
+        super().__init__(work, name, [
+            "prometheus", "--config.file=" + path, "--storage.tsdb.path=" + os.path.join(work, name + ".tsdb"),
             "--web.listen-address=127.0.0.1:%d" % port, "--log.format=logfmt"], cwd=work)
+        self.port = port
         self.url = "http://127.0.0.1:%d" % port
         wait_for("Prometheus to be ready", lambda: not self.is_running() or self.is_ready(), 30)
         assert self.is_running(), self.text()
@@ -133,7 +134,7 @@ def test_prometheus_sees_the_fleet_converge(build):
         processes.append(simulator)
         daemon = Daemon(build, work, config(simulator.endpoint, deadline="6s", poll_interval="1s", policy_in_flight="30%"))
         processes.append(daemon)
-        prometheus = Prometheus(work, daemon.address)
+        prometheus = Prometheus(work, CONFIG % daemon.address)
         processes.append(prometheus)
         check_convergence(prometheus, daemon, simulator)
         check_idle(daemon, simulator)
@@ -143,4 +144,5 @@ def test_prometheus_sees_the_fleet_converge(build):
         check_scrapes(prometheus, daemon)
 
 
-run(globals())
+if __name__ == "__main__":
+    run(globals())

@@ -37,7 +37,7 @@ pins = (
 
 DEFAULTS = dict(mode="enforce", max_in_flight=100, signature="v3", poll_interval="2s", dpi_poll_interval="10s", calls_per_second="500",
                 timeout="5s", api="", policy_in_flight="50%", starts_per_hour=100000, deadline="6s", soak="500ms",
-                state="state.db", blast_radius="100%", halt='failures = 0; percent = "0%";', policy="",
+                state="state.db", blast_radius="100%", halt='failures = 100000; percent = "0%";', policy="",
                 pins='  { name = "all"; match: { id = "*"; }; device = "3.4.2"; policy = "fast"; }')
 
 

@@ -52,6 +52,7 @@ static bool outlives(struct world *w, struct job *job)
 	case JOB_DEVICE_DROPS:
 	case JOB_DEVICE_DONE:
 	case JOB_RESTART:
+	case JOB_CALENDAR:
 		return true;
 	case JOB_CALL_ARRIVES:
 		job->is_orphan = true;
@@ -66,6 +67,7 @@ static bool outlives(struct world *w, struct job *job)
 	case JOB_ONE_READ:
 	case JOB_OBSERVED:
 	case JOB_CALL_LEAVES:
+	case JOB_GATE_ASKED:
 	case JOB_KIND_N:
 		break;
 	}
@@ -122,6 +124,14 @@ void life_crash(struct world *w)
 	observer_crashed(w->observer, is_lost);
 	job = world_plan(w, w->now_ns + absence, JOB_RESTART);
 	job->arg = is_reboot;
+}
+
+void world_revive(struct world *w)
+{
+	for (size_t i = 0; i < w->n_jobs; i++)
+		if (w->jobs[i]->kind == JOB_RESTART && w->jobs[i]->at_ns > w->now_ns)
+			w->jobs[i]->at_ns = w->now_ns;
+	world_sort_jobs(w);
 }
 
 /* ---- the begin ---- */
@@ -203,5 +213,6 @@ void life_begin(struct world *w, bool is_reboot)
 	observer_begins(w->observer);
 	world_use_settings(w);
 	restore(w);
+	world_tell_calendars(w);
 	observer_begun(w->observer);
 }

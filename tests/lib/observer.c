@@ -63,6 +63,10 @@ struct observer *observer_free(struct observer *o)
 	free(o->intents);
 	free(o->open);
 	free(o->targets);
+	free(o->rollouts);
+	free(o->pauses);
+	free(o->grants);
+	free(o->changes);
 	free(o);
 	return NULL;
 }
@@ -316,6 +320,10 @@ void observer_event(struct observer *o, const struct event *ev)
 		break;
 	case EVENT_SETTINGS:
 		see_settings(o);
+		observer_rollout_settings(o);
+		break;
+	case EVENT_GATE:
+		observer_gate(o, ev);
 		break;
 	case EVENT_STORED:
 	case EVENT_STORE_FAILED:
@@ -333,7 +341,6 @@ void observer_event(struct observer *o, const struct event *ev)
 	case EVENT_RESTORED:
 	case EVENT_RESTORE_ENDED:
 	case EVENT_CALENDAR:
-	case EVENT_GATE:
 	case EVENT_ACT:
 	case EVENT_AUTO_UPGRADE:
 	case EVENT_AUTO_UPGRADE_SET:
@@ -448,6 +455,12 @@ static void one_action(struct observer *o, const struct event *ev, const struct 
 		observer_settled(o, a);
 	else if (a->kind == ACTION_TELL_PHASE)
 		observer_told_phase(o, a);
+	else if (a->kind == ACTION_TELL_ROLLOUT)
+		observer_told_rollout(o, a);
+	else if (a->kind == ACTION_TELL_ACT)
+		observer_told_act(o, ev, a);
+	else if (a->kind == ACTION_GATE && a->policy < WORLD_POLICIES)
+		o->gates[a->policy].ticket = a->ticket;
 	else if (a->kind == ACTION_TELL_ACCOUNT)
 		told_account(o, a);
 }

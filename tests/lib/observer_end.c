@@ -29,19 +29,23 @@ static void judge(struct observer *o, struct seen_intent *in, const struct seen_
 		in->there_ns = ev->now_ns;
 	if (!in->was_there && is_its_own && !in->overdue_ns && ev->read.read_ns > in->created_ns + in->deadline_ns + 2 * FRESH_AGE)
 		in->overdue_ns = ev->now_ns;
+	if (in->there_ns && is_its_own && !in->late_ns && ev->read.read_ns > in->there_ns + in->deadline_ns + in->soak_ns)
+		in->late_ns = ev->now_ns;
+	/* no read at all is nobody's fault, one a whole round later is */
+	if (in->late_ns && is_its_own && !in->later_ns && ev->read.read_ns > in->late_ns + in->deadline_ns + in->soak_ns)
+		in->later_ns = ev->now_ns;
 	in->was_beyond |= version != in->to && version != in->from;
 	in->was_back |= version == in->from && d->status == STATUS_ACTIVE;
 	in->was_healthy |= version == in->to && d->status == STATUS_ACTIVE && d->controller == HEALTH_NORMAL;
 }
 
-/* A read of the instance after soak and deadline ends it, whether it shows the device or not. */
+/* A read of the instance after soak and deadline may end it, whether it shows the device or not. */
 void observer_read_of(struct observer *o, const struct event *ev, const struct seen_box *box)
 {
 	for (size_t i = 0; i < o->n_open; i++) {
 		struct seen_intent *in = o->open[i];
 
-		if (in->box == box && in->there_ns && !in->late_ns && ev->read.read_ns > in->there_ns + in->deadline_ns + in->soak_ns)
-			in->late_ns = ev->now_ns;
+		in->was_late |= in->box == box && in->there_ns && ev->read.read_ns > in->there_ns + in->deadline_ns + in->soak_ns;
 	}
 }
 
@@ -100,7 +104,7 @@ static void check_outcome(struct observer *o, const struct seen_intent *in, cons
 		break;
 	case INTENT_FAILED:
 		is_true = (a->reason == REASON_DEADLINE && is_late && in->is_called && in->outcome != CALL_REFUSED) ||
-			  (a->reason == REASON_UNHEALTHY && in->was_there && (in->late_ns || observer_is_shared(o, in->serial))) ||
+			  (a->reason == REASON_UNHEALTHY && in->was_there && (in->late_ns || in->was_late || observer_is_shared(o, in->serial))) ||
 			  (a->reason == REASON_REJECTED && in->outcome == CALL_UNCONFIRMED && in->class == ERROR_CLASS_TERMINAL &&
 			   (!in->there_ns || observer_is_shared(o, in->serial)));
 		break;
@@ -209,9 +213,12 @@ void observer_settled(struct observer *o, const struct action *a)
 	in->is_settled = true;
 	in->ended = a->outcome;
 	in->is_withdrawn = a->outcome == INTENT_WITHDRAWN;
+	if (!in->is_withdrawn)
+		in->serial_of->counts[in->type].urgent = 0; /* upgrade-now is for one try */
 	close_intent(o, in);
 	check_outcome(o, in, a);
 	count(o, in);
+	observer_rollout_ended(o, in, a->reason);
 	tally(o, in, a->reason);
 }
 
@@ -222,7 +229,7 @@ void observer_lifetimes(struct observer *o)
 
 		if (in->overdue_ns && o->w->now_ns > in->overdue_ns + SLACK)
 			break_intent(o, "rule 4", in, "unsettled, and seen after its deadline %lld s ago", (long long)((o->w->now_ns - in->overdue_ns) / NS_PER_S));
-		if (in->late_ns && o->w->now_ns > in->late_ns + in->deadline_ns + in->soak_ns + SLACK)
+		if (in->later_ns && o->w->now_ns > in->later_ns + SLACK)
 			break_intent(o, "rule 4", in, "verifying since %lld s", (long long)((o->w->now_ns - in->there_ns) / NS_PER_S));
 		if (in->store == 0 && in->n_upgrades > 0 && !in->is_restored)
 			break_intent(o, "rule 2", in, "called without a STORE");

@@ -126,8 +126,8 @@ static void take_intent(struct observer *o, const struct store_row *row)
 	in->sent_ns = rec->number[REC_INTENT_SENT] == INT64_MIN ? in->created_ns : moved_ns(o, row, rec->number[REC_INTENT_SENT]);
 	in->was_there = rec->number[REC_INTENT_IS_SEEN] != 0;
 	in->there_ns = in->was_there ? moved_ns(o, row, rec->number[REC_INTENT_SEEN]) : 0;
-	in->late_ns = in->overdue_ns = 0;
-	in->was_beyond = in->was_healthy = in->was_back = in->was_removed = false;
+	in->late_ns = in->later_ns = in->overdue_ns = 0;
+	in->was_beyond = in->was_healthy = in->was_back = in->was_removed = in->was_late = false;
 }
 
 static void take_start(struct observer *o, const struct store_row *row)
@@ -153,6 +153,7 @@ static void take_counts(struct observer *o, const struct store_row *row)
 		c->written[0] = c->written[0].made_ns == row->written_ns ? c->written[0] : c->written[1];
 		c->written[0].is_stored = true;
 		c->next_ns = c->written[0].next_ns + move_ns(o, row);
+		observer_take_words(o, rec, rec->number[REC_TARGET_APPROVED_AT] == INT64_MIN ? 0 : moved_ns(o, row, rec->number[REC_TARGET_APPROVED_AT]));
 		return;
 	}
 	c = &observer_serial(o, rec->text[REC_ATTEMPTS_TEXT_SERIAL])->counts[rec->number[REC_ATTEMPTS_VERSION_TYPE]];
@@ -179,6 +180,10 @@ static void take_row(struct observer *o, const struct store_row *row)
 		take_start(o, row);
 	else if (row->record.kind == RECORD_TARGET || row->record.kind == RECORD_ATTEMPTS)
 		take_counts(o, row);
+	else if (row->record.kind == RECORD_ROLLOUT)
+		observer_take_rollout(o, &row->record);
+	else if (row->record.kind == RECORD_PAUSE)
+		observer_take_pause(o, &row->record);
 	else if (row->record.kind == RECORD_SCOPE)
 		take_scope(o, &row->record);
 	else if (row->record.kind == RECORD_TALLY)
@@ -221,6 +226,7 @@ void observer_begins(struct observer *o)
 		return;
 	forget_table(o);
 	forget_counts(o);
+	observer_rollouts_begin(o);
 	for (size_t i = 0; i < o->n_intents; i++)
 		o->intents[i]->is_start_stored = false;
 	lose_intents(o);

@@ -51,6 +51,13 @@ struct seen_counts {
 		bool is_stored;
 	} written[2]; /* what next_ns was in the last STORE of it, and in the last that succeeded before */
 	uint64_t shown_attempts, shown_failures; /* what was said to be stored */
+	bool is_held;              /* by an operator */
+	int urgent, approved;      /* version + 1; 0: none */
+	int64_t changed_ns;        /* when the approved version changed without a word */
+	uint32_t ended_policy;     /* + 1; the rollout that it ended in last */
+	int ended_version;
+	uint32_t ended_epoch;
+	bool ended_failed;
 };
 
 struct seen_serial {
@@ -67,11 +74,12 @@ struct seen_intent {
 	struct seen_serial *serial_of;
 	char serial[WORLD_TEXT];
 	enum version_type type;
-	int from, to;
+	int from, to, goal;
 	int64_t created_ns, sent_ns, deadline_ns, soak_ns;
 	int64_t start_ns; /* as it counts for the sliding hour */
 	int64_t left_ns;  /* when the call really left; 0: it did not */
 	int64_t late_ns; /* when something was first seen of it after soak and deadline of verifying */
+	int64_t later_ns; /* … and after as much again */
 	int64_t there_ns, overdue_ns; /* when the new version was first seen; when it was first seen without it after the deadline */
 	uint64_t called_life;
 	bool is_stored, is_delivered, is_settled, is_withdrawn;
@@ -86,6 +94,7 @@ struct seen_intent {
 	enum error_class class;
 	bool was_there, was_beyond, was_healthy, was_back; /* what reads since showed: to; newer; to and healthy; from and online */
 	bool was_removed;
+	bool was_late; /* its instance was read after soak and deadline of verifying */
 };
 
 struct seen_target {
@@ -93,6 +102,29 @@ struct seen_target {
 	struct target_view view; /* strings not to be used */
 	enum phase phase;        /* as last told */
 	enum reason reason;
+};
+
+struct seen_rollout {
+	uint32_t policy, wave;
+	enum version_type type;
+	int version;
+	bool is_halted;
+	uint32_t failed, ended, unhealthy, epoch; /* since the last resume */
+	int approved_wave;
+	int64_t verified_ns[WORLD_WAVES + 1]; /* when a target of the wave was verified last, */
+	uint64_t verified_boot[WORLD_WAVES + 1]; /* and in which boot */
+};
+
+struct seen_pause {
+	char policy[WORLD_TEXT]; /* "": all */
+	int version, type;       /* VERSION_ABSENT, -1: all */
+};
+
+struct seen_change {
+	struct seen_serial *of;
+	enum version_type type;
+	uint32_t scope; /* where it was then; NONE: in an earlier life */
+	int64_t at_ns;
 };
 
 struct seen_shown {
@@ -140,6 +172,19 @@ struct observer {
 	struct seen_shown *shown; /* counters of the STORE under way: shown once it is done */
 	size_t n_shown, shown_size;
 	bool is_store_behind; /* the last STORE failed */
+	struct seen_rollout *rollouts;
+	size_t n_rollouts, rollouts_size;
+	struct seen_pause *pauses;
+	size_t n_pauses, pauses_size;
+	uint64_t *grants; /* what operators approved: hashes of account, version, version type */
+	size_t n_grants, grants_size;
+	struct seen_change *changes; /* desired versions that changed without a word */
+	size_t n_changes, changes_size;
+	struct {
+		uint64_t ticket;
+		bool is_open;
+		int64_t asked_ns;
+	} gates[WORLD_POLICIES];
 	uint64_t countdown;  /* steps until all is looked at again */
 	uint32_t turn;       /* the target slot that is looked at next, whatever happens */
 };
@@ -177,6 +222,25 @@ uint64_t *observer_tally(struct observer *o, const struct record *record);
 void observer_store(struct observer *o, const struct action *a);
 void observer_store_ended(struct observer *o, const struct event *ev);
 void observer_store_all(struct observer *o);
+
+/* observer_rollouts.c */
+struct seen_rollout *observer_rollout(struct observer *o, uint32_t policy, enum version_type type, int version);
+void observer_may_go(struct observer *o, const struct seen_intent *in, const char *what);
+void observer_check_site(const struct observer *o, const struct seen_intent *in);
+void observer_check_leave(const struct observer *o, const struct seen_intent *in);
+void observer_told_rollout(struct observer *o, const struct action *a);
+void observer_told_act(struct observer *o, const struct event *ev, const struct action *a);
+void observer_rollout_settings(struct observer *o);
+void observer_rollout_ended(struct observer *o, const struct seen_intent *in, enum reason reason);
+void observer_pause(struct observer *o, const char *policy, int version, int type);
+void observer_gate(struct observer *o, const struct event *ev);
+void observer_check_words(struct observer *o, const struct record *rec);
+void observer_check_rollout_record(struct observer *o, const struct record *rec);
+void observer_check_pause_record(struct observer *o, const struct record *rec);
+void observer_rollouts_begin(struct observer *o);
+void observer_take_rollout(struct observer *o, const struct record *rec);
+void observer_take_pause(struct observer *o, const struct record *rec);
+void observer_take_words(struct observer *o, const struct record *rec, int64_t approved_ns);
 
 /* observer_lives.c */
 void observer_taken_up(struct observer *o);

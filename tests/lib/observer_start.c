@@ -100,8 +100,6 @@ static void check_now(struct observer *o, struct seen_intent *in)
 		break_intent(o, "rule 6", in, "held");
 	if (s->pins[pin].version[in->type] != in->to)
 		break_intent(o, "rule 6", in, "goes to %d, pinned is %d", in->to, s->pins[pin].version[in->type]);
-	if (!s->policies[s->pins[pin].policy[in->type]].is_always_open)
-		break_intent(o, "rule 6", in, "its policy has no windows");
 }
 
 /* Whoever has settled in an earlier life need not again; whoever lost its state waits for what that may have called. */
@@ -207,6 +205,7 @@ static struct seen_intent *add_intent(struct observer *o, const struct action *a
 	in->serial_of = observer_serial(o, v->serial_number);
 	in->from = world_version_rank(a->from);
 	in->to = world_version_rank(a->to);
+	in->goal = wanted(o, in->box, in->type);
 	in->created_ns = in->start_ns = o->w->now_ns;
 	in->deadline_ns = policy->deadline_ns;
 	in->soak_ns = policy->verify.soak_ns;
@@ -257,6 +256,8 @@ void observer_started(struct observer *o, const struct action *a)
 	check_tried(o, in);
 	check_limits(o, in);
 	check_forwards(o, in);
+	observer_may_go(o, in, "starts");
+	observer_check_site(o, in);
 	count_started(o, in);
 }
 
@@ -284,6 +285,8 @@ void observer_upgrading(struct observer *o, const struct action *a)
 		break_intent(o, "rule 2", in, "the fresh read is %lld ms older than not_after", (long long)((not_after_ns - in->box->fresh_ns) / NS_PER_MS));
 	if (world_version_rank(a->to) != in->to)
 		break_intent(o, "rule 4", in, "its goal changed to %s", a->to);
+	observer_may_go(o, in, "called");
+	observer_check_leave(o, in);
 	if (!s->is_enforcing)
 		break_intent(o, "rule 6", in, "called in observe mode");
 	if (!o->is_usable[in->scope])

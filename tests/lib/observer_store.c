@@ -145,9 +145,15 @@ void observer_store(struct observer *o, const struct action *a)
 			check_tally(o, rec);
 		else if (rec->kind == RECORD_SCOPE)
 			check_scope(o, rec);
+		else if (rec->kind == RECORD_ROLLOUT)
+			observer_check_rollout_record(o, rec);
+		else if (rec->kind == RECORD_PAUSE)
+			observer_check_pause_record(o, rec);
 		if (rec->kind != RECORD_TARGET)
 			continue;
 		check_target(o, rec);
+		if (!rec->is_removed)
+			observer_check_words(o, rec);
 		take_shown(o, rec);
 	}
 }

@@ -21,7 +21,7 @@ static bool is_legal(enum phase phase, enum reason reason)
 /* Between these nobody is told of each move. */
 static bool is_pacing(enum reason reason)
 {
-	return reason == REASON_PAIR || reason == REASON_SITE || reason == REASON_MAX_IN_FLIGHT || reason == REASON_RATE ||
+	return reason == REASON_WAVE || reason == REASON_SOAK || reason == REASON_PAIR || reason == REASON_SITE || reason == REASON_MAX_IN_FLIGHT || reason == REASON_RATE ||
 	       reason == REASON_THROTTLED || reason == REASON_PRECHECK;
 }
 
@@ -125,14 +125,14 @@ static void check_precedence(struct observer *o, const struct target_view *v, co
 	const struct world_settings *s = o->w->applied;
 	uint32_t pin = observer_pin_of(o, box);
 	bool is_managed = pin != PIN_NONE && s->pins[pin].version[v->version_type] >= 0;
-	bool is_held = is_managed && s->pins[pin].is_held;
+	bool is_held = is_managed && (s->pins[pin].is_held || observer_serial(o, v->serial_number)->counts[v->version_type].is_held);
 
 	if (v->phase > PHASE_VERIFYING && (v->phase == PHASE_UNMANAGED) == is_managed && box->is_named)
 		break_target(o, "phases", v, "managed %d", is_managed);
 	if (v->reason == REASON_SETTLING && o->is_settled[v->scope])
 		break_target(o, "rule 11", v, "settles, and an earlier life had settled");
-	if (!box->is_named)
-		return; /* an earlier life tells of it: its name is not known yet */
+	if (!box->is_named || (v->is_in_progress && !observer_holds(box, v->serial_number)))
+		return; /* an earlier life tells of it, and its name is not known yet; or it is nowhere, and only followed */
 	if (is_managed && (v->pin != pin || world_version_rank(v->desired) != s->pins[pin].version[v->version_type]))
 		break_target(o, "phases", v, "pin %u, desired %s; it should be pin %u", v->pin, v->desired, pin);
 	if (v->phase != PHASE_WAITING)
@@ -288,7 +288,7 @@ void observer_views(struct observer *o, const struct event *ev, const struct pla
 	uint32_t slots = reconcile_target_slots(o->w->core);
 
 	check_pacing(o);
-	if (o->w->checks_all || o->countdown == 0) {
+	if (o->w->checks_all || o->countdown == 0 || ev->kind == EVENT_SETTINGS) {
 		o->countdown = 64 + (uint64_t)slots * 4;
 		look_at_all(o);
 		observer_store_all(o);

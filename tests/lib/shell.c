@@ -52,11 +52,11 @@ static void take(const struct world *w, struct reading *reading, const struct wo
 	memcpy(s->id, box->id, sizeof(s->id));
 	memcpy(s->name, box->name, sizeof(s->name));
 	memcpy(s->model, box->model, sizeof(s->model));
+	memcpy(s->city, box->city, sizeof(s->city));
 	s->o.has_attributes = detail == DETAIL_LIST || w->fresh_has_attributes;
 	s->o.status_text = status_texts[s->o.status];
 	s->o.resource_group = "rg";
 	s->o.ccn = box->is_bound ? "ccn" : "";
-	s->o.city = "city";
 	for (unsigned int i = 0; i < box->n_devices; i++) {
 		const struct world_device *d = &box->devices[i];
 		struct device_observation *o = &s->o.devices[i];
@@ -88,6 +88,7 @@ static struct observation *spread(const struct reading *reading)
 		all[i].instance_id = s->id;
 		all[i].name = s->name;
 		all[i].model = s->model;
+		all[i].city = s->city;
 		for (unsigned int k = 0; k < all[i].n_devices; k++)
 			all[i].devices[k].serial_number = s->serials[k];
 	}
@@ -116,6 +117,11 @@ static uint32_t read_page(struct world *w, struct job *job)
 {
 	uint32_t total = 0, first = job->page * w->page_size;
 
+	if (w->is_unobserved) {
+		for (uint32_t i = first; i < w->n_boxes && i < first + w->page_size; i++)
+			take(w, job->reading, &w->boxes[i], DETAIL_LIST, NULL);
+		return w->n_boxes;
+	}
 	for (uint32_t i = 0; i < w->n_boxes; i++) {
 		const struct world_box *box = &w->boxes[i];
 
@@ -485,6 +491,22 @@ static void do_store(struct world *w, const struct action *a)
 		w->hooks.storing(w);
 }
 
+static void do_gate(struct world *w, const struct action *a)
+{
+	struct job *job = world_plan(w, soon(w), JOB_GATE_ASKED);
+
+	job->ev = (struct event){.kind = EVENT_GATE, .gate = {.ticket = a->ticket, .asked_ns = w->now_ns}};
+	job->page = a->policy;
+}
+
+static void gate_asked(struct world *w, struct job *job)
+{
+	struct job *out = world_plan(w, soon(w), JOB_PART);
+
+	out->ev = job->ev;
+	out->ev.gate.is_open = !w->is_gate_dead[job->page] && !w->is_gate_closed[job->page];
+}
+
 /* What is only told needs no duty. */
 void shell_do(struct world *w, const struct action *a)
 {
@@ -494,6 +516,7 @@ void shell_do(struct world *w, const struct action *a)
 		[ACTION_READ] = do_read,
 		[ACTION_STORE] = do_store,
 		[ACTION_UPGRADE] = do_upgrade,
+		[ACTION_GATE] = do_gate,
 	};
 
 	if (a->kind < ACTION_KIND_N && duties[a->kind])
@@ -524,6 +547,7 @@ bool shell_run(struct world *w, struct job *job)
 		[JOB_ONE_READ] = one_read,
 		[JOB_OBSERVED] = deliver_observed,
 		[JOB_STORE_DONE] = store_done,
+		[JOB_GATE_ASKED] = gate_asked,
 		[JOB_CALL_LEAVES] = call_leaves,
 		[JOB_CALL_ARRIVES] = call_arrives,
 	};

@@ -376,19 +376,37 @@ void world_step(struct world *w, struct event *ev)
 	w->steps++;
 	ev->now_ns = w->now_ns;
 	ev->wall_s = world_wall_s(w);
-	observer_event(w->observer, ev);
+	if (!w->is_unobserved)
+		observer_event(w->observer, ev);
 	r = step_core(w, ev, &plan);
 	if (r < 0) {
 		world_break(w, "memory", "a step gave %d", r);
 		return;
 	}
-	observer_plan(w->observer, ev, &plan);
+	if (!w->is_unobserved)
+		observer_plan(w->observer, ev, &plan);
 	carry_out(w, &plan, life_cut(w, ev, &plan));
 	if (!w->is_killed)
 		check_deadline(w);
 }
 
 /* ---- settings ---- */
+
+static void wire_policy(struct world_settings *s, uint32_t i)
+{
+	struct world_policy *more = &s->more[i];
+	struct policy *p = &s->policies[i];
+
+	p->name = s->policy_names[i];
+	p->waves = more->waves;
+	p->n_waves = more->n_waves;
+	p->halt.by_reason = &more->by_reason;
+	p->halt.n_by_reason = more->by_reason.failures > 0;
+	for (uint32_t k = 0; k < more->n_waves; k++) {
+		more->waves[k].name = more->wave_names[k];
+		more->waves[k].match.glob[SELECTOR_NAME] = more->wave_globs[k];
+	}
+}
 
 static void wire(struct world_settings *s)
 {
@@ -397,7 +415,7 @@ static void wire(struct world_settings *s)
 		s->scopes[i].region_id = s->region_names[i];
 	}
 	for (uint32_t i = 0; i < s->n_policies; i++)
-		s->policies[i].name = s->policy_names[i];
+		wire_policy(s, i);
 	for (uint32_t i = 0; i < s->n_pins; i++) {
 		const struct world_pin *from = &s->pins[i];
 		struct pin *to = &s->core_pins[i];
@@ -442,16 +460,21 @@ void world_apply(struct world *w)
 		life_begin(w, false);
 	else if (w->core && !w->is_killed)
 		world_use_settings(w);
+	world_tell_calendars(w);
 }
 
-/* Names only: a prefix with one star at its end, or the whole name. */
+bool world_glob(const char *glob, const char *name)
+{
+	size_t len = strlen(glob);
+
+	return len > 0 && glob[len - 1] == '*' ? strncmp(glob, name, len - 1) == 0 : strcmp(glob, name) == 0;
+}
+
+/* By names only. */
 uint32_t world_pin_of(const struct world_settings *s, const struct world_box *box)
 {
 	for (uint32_t i = 0; i < s->n_pins; i++) {
-		const char *glob = s->pins[i].name_glob;
-		size_t len = strlen(glob);
-
-		if (len > 0 && glob[len - 1] == '*' ? strncmp(glob, box->name, len - 1) == 0 : strcmp(glob, box->name) == 0)
+		if (world_glob(s->pins[i].name_glob, box->name))
 			return i;
 	}
 	return PIN_NONE;
@@ -494,6 +517,7 @@ struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_
 	*box = (struct world_box){.exists = true, .is_bound = true, .scope = scope, .n_devices = n_devices};
 	snprintf(box->id, sizeof(box->id), "sag-%02u", w->n_boxes);
 	snprintf(box->name, sizeof(box->name), "%s-%02u", w->n_boxes % 3 == 2 ? "depot" : "shop", w->n_boxes);
+	snprintf(box->city, sizeof(box->city), "city-%u", w->n_boxes / 2 % 8);
 	snprintf(box->model, sizeof(box->model), "sag-1000");
 	for (unsigned int i = 0; i < n_devices; i++) {
 		struct world_device *d = &box->devices[i];
@@ -593,8 +617,10 @@ void world_hold(struct world *w, int is_held)
 
 void world_wall_jump(struct world *w, int64_t by_s)
 {
-	if (w->has_wall_jumps)
-		w->wall_offset_s += by_s;
+	if (!w->has_wall_jumps)
+		return;
+	w->wall_offset_s += by_s;
+	world_tell_calendars(w);
 }
 
 /* ---- the run ---- */
@@ -620,6 +646,11 @@ static void run_job(struct world *w, struct job *job)
 		return;
 	if (job->kind == JOB_CHAOS) {
 		w->hooks.chaos(w);
+		return;
+	}
+	if (job->kind == JOB_CALENDAR) {
+		world_tell_calendars(w);
+		world_plan(w, w->now_ns + 24 * HOUR, JOB_CALENDAR);
 		return;
 	}
 	if (job->kind == JOB_RESTART) {
@@ -685,8 +716,8 @@ void world_run(struct world *w, int64_t until_ns)
 			break;
 		turn(w, at, deadline);
 		w->burst = w->now_ns - before > NS_PER_MS ? 0 : w->burst + 1;
-		if (w->burst > 5000)
-			world_break(w, "rule 10", "5000 turns without a millisecond going by");
+		if (w->burst > 5000 + w->n_boxes)
+			world_break(w, "rule 10", "%llu turns without a millisecond going by", (unsigned long long)w->burst);
 	}
 	if (!w->failure && w->now_ns < until_ns)
 		w->now_ns = until_ns;

@@ -73,7 +73,7 @@ struct world_device {
 };
 
 struct world_box {
-	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT];
+	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT], city[WORLD_TEXT];
 	bool exists, is_bound;
 	uint32_t scope;
 	enum status status; /* of the contract; offline is told by the devices */
@@ -88,12 +88,24 @@ struct world_pin {
 	bool is_held;
 };
 
+/* What of a policy is behind pointers, or comes from beside the settings. */
+#define WORLD_WAVES 2
+struct world_policy {
+	uint32_t n_waves;
+	struct wave waves[WORLD_WAVES]; /* without name and selector */
+	char wave_names[WORLD_WAVES][WORLD_TEXT], wave_globs[WORLD_WAVES][WORLD_TEXT]; /* of the name, where is_match */
+	struct halt_reason by_reason;   /* failures 0: none */
+	int64_t open_from_s, open_length_s; /* each day, UTC; of a policy that is not always open; length 0: never */
+	struct stretch freeze;          /* empty: none */
+};
+
 /* Settings as a value: edit `world.draft`, then world_apply() gives the core a copy of its own. */
 struct world_settings {
 	bool is_enforcing;
 	uint32_t max_in_flight, n_scopes, n_policies, n_pins;
 	struct scope scopes[WORLD_SCOPES];
 	struct policy policies[WORLD_POLICIES];
+	struct world_policy more[WORLD_POLICIES];
 	struct world_pin pins[WORLD_PINS];
 	char account_names[WORLD_SCOPES][WORLD_TEXT], region_names[WORLD_SCOPES][WORLD_TEXT], policy_names[WORLD_POLICIES][WORLD_TEXT];
 	struct pin core_pins[WORLD_PINS];
@@ -115,6 +127,7 @@ struct world_hooks {
 	void (*chaos)(struct world *w); /* runs when its time has come; plans the next one itself */
 	void (*storing)(struct world *w); /* NULL, or runs when intents are about to be stored */
 	void (*restarting)(struct world *w); /* NULL, or runs when a new life is about to begin */
+	const void *context; /* whose hooks these are */
 };
 
 struct world {
@@ -129,6 +142,7 @@ struct world {
 	uint64_t crash_rng;
 	bool is_killed; /* in this turn; nothing is delivered or done any more */
 	bool is_disk_full;
+	bool is_gate_closed[WORLD_POLICIES], is_gate_dead[WORLD_POLICIES]; /* what the gate says; nobody answers */
 	struct observer *observer;
 	struct world_settings draft, *applied;
 	struct world_box *boxes; /* they move when one is added */
@@ -144,6 +158,7 @@ struct world {
 	uint64_t job_seq, steps, burst;
 	uint64_t trace_hash;
 	bool is_quiet;   /* no trace at all: for speed; the same seed tells it later */
+	bool is_unobserved; /* nobody looks, and the fleet stays as it is: for speed */
 	bool checks_all; /* the observer looks at all that is shown after each step, not only at what was touched */
 	uint64_t held_step; /* since when a reader holds the table; 0: none does */
 	FILE *trace; /* every line of the trace, or NULL */
@@ -167,10 +182,16 @@ int64_t world_between(struct world *w, int64_t low_ns, int64_t high_ns);
 struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_devices, int version, int dpi);
 struct world_box *world_find_box(struct world *w, const char *id);
 struct world_device *world_find_device(struct world *w, const char *id, const char *serial);
+bool world_glob(const char *glob, const char *name); /* a prefix with one star at its end, or the whole name */
 uint32_t world_pin_of(const struct world_settings *s, const struct world_box *box); /* the first that matches, or PIN_NONE */
 
 void world_apply(struct world *w);                               /* the draft becomes the settings; the first time it is the first life's begin */
+void world_act(struct world *w, const struct act *act);          /* an operator's word; who and why are filled in */
+void world_help(struct world *w);                                /* an operator who says yes to everything */
+void world_tell_calendars(struct world *w);
+bool world_is_open(const struct world *w, uint32_t policy, bool *ret_is_frozen, int64_t *ret_left_s); /* of one that is not always open */
 void world_kill(struct world *w);                                /* now: for scenarios */
+void world_revive(struct world *w);                              /* if it was killed, it starts now */
 int64_t world_wall_s(const struct world *w);
 void world_set_account(struct world *w, uint32_t scope, bool is_usable);  /* … without a word to the core */
 void world_tell_account(struct world *w, uint32_t scope, bool is_usable);

@@ -7,6 +7,8 @@
 enum job_kind {
 	JOB_CHAOS,
 	JOB_RESTART,     /* a new life begins */
+	JOB_CALENDAR,    /* calendars are told anew */
+	JOB_GATE_ASKED,
 	JOB_SCRIPT,      /* a line of a scenario */
 	JOB_LIST_PAGE,   /* one page of a listing is read */
 	JOB_PART,        /* an event that points to nothing is delivered */
@@ -26,7 +28,7 @@ struct snapshot {
 	struct observation o;
 	uint32_t box;
 	int64_t read_ns;
-	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT], serials[LIMIT_DEVICES][WORLD_TEXT];
+	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT], city[WORLD_TEXT], serials[LIMIT_DEVICES][WORLD_TEXT];
 };
 
 struct reading {

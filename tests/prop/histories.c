@@ -1,523 +1,128 @@
 /*
- * Property tests of the reconcile core: random histories of a random fleet under random settings and faults,
- * each ending in a calm in which every target must reach its pin. The rules of the contract are checked by
- * the observer (tests/lib) after every step.
+ * Property tests of the reconcile core: random histories of a random fleet under random settings and faults, killed
+ * and begun again in between, each ending in a calm in which every target must reach its pin. The rules of the
+ * contract are checked by the observer (tests/lib) after every step.
  *
- *     histories [--runs N] [--seed S] [--trace] [--no-crashes]
+ *     histories [--runs N | --lives N | --large N] [--seed S] [--jobs J] [--no-crashes] [--trace]
+ *
+ * --runs: some hours, a dozen instances, everything at once; all that is shown is looked at after each step
+ * --lives: three days, up to 40 targets; after each step what it touched is looked at, and at times and in the end all
+ * --large: three weeks, thousands of targets
  *
  * Prints its first seed before anything else, and the seed of the history that broke; `--seed S` replays it.
  */
-#include "world.h"
+#include "chaos.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHAOS_HOURS 8
-#define CALM_HOURS 96
-#define CALM_PART (30 * MINUTE)
-
-/* ---- a random world ---- */
-
-static uint32_t upto(struct world *w, uint32_t n)
-{
-	return (uint32_t)world_draw(w, n);
-}
-
-static struct limit draw_limit(struct world *w)
-{
-	struct limit limit = {.count = 1 + upto(w, 4)};
-
-	if (upto(w, 3) == 0)
-		limit = (struct limit){.is_share = true, .share = (double)(5 + upto(w, 60)) / 100};
-	return limit;
-}
-
-static void draw_policy(struct world *w, uint32_t i)
-{
-	struct policy *p = &w->draft.policies[i];
-
-	*p = (struct policy){.is_always_open = i == 0 || upto(w, 5) != 0, .max_in_flight = draw_limit(w)};
-	snprintf(w->draft.policy_names[i], WORLD_TEXT, "policy-%u", i);
-	p->max_starts_per_hour = 1 + upto(w, 20);
-	p->deadline_ns = world_between(w, 15, 40) * MINUTE;
-	p->retry.attempts = 1 + upto(w, 4);
-	p->retry.first_ns = world_between(w, 10, 300) * NS_PER_S;
-	p->retry.max_ns = p->retry.first_ns * world_between(w, 1, 16);
-	p->verify.soak_ns = upto(w, 2) ? world_between(w, 0, 10) * MINUTE : 0;
-	p->verify.vpn = upto(w, 3) == 0;
-}
-
-static int draw_version(struct world *w, uint32_t odd_permille)
-{
-	if (world_chance(w, odd_permille))
-		return VERSION_RANKED + (int)upto(w, VERSION_COUNT - VERSION_RANKED);
-	return (int)upto(w, VERSION_NEWEST - 1);
-}
-
-static void draw_pin(struct world *w, uint32_t i)
-{
-	static const char *const globs[] = {"shop-0*", "depot-*", "shop-*", "shop-11", "*"};
-	struct world_pin *p = &w->draft.pins[i];
-
-	*p = (struct world_pin){.is_held = upto(w, 6) == 0};
-	snprintf(p->name, sizeof(p->name), "pin-%u", i);
-	snprintf(p->name_glob, sizeof(p->name_glob), "%s", globs[upto(w, 5)]);
-	for (size_t t = 0; t < VERSION_TYPE_N; t++) {
-		p->version[t] = upto(w, 5) ? draw_version(w, 30) : VERSION_ABSENT;
-		p->policy[t] = upto(w, w->draft.n_policies);
-	}
-}
-
-static void draw_settings(struct world *w)
-{
-	struct world_settings *s = &w->draft;
-
-	s->is_enforcing = upto(w, 8) != 0;
-	s->max_in_flight = 1 + upto(w, 6);
-	s->n_scopes = 1 + upto(w, WORLD_SCOPES);
-	s->n_policies = 1 + upto(w, WORLD_POLICIES);
-	s->n_pins = 1 + upto(w, 5);
-	for (uint32_t i = 0; i < s->n_scopes; i++) {
-		/* the first two scopes are regions of one account */
-		snprintf(s->account_names[i], WORLD_TEXT, "account-%u", i / 2);
-		snprintf(s->region_names[i], WORLD_TEXT, "region-%u", i);
-		s->scopes[i] = (struct scope){.poll_interval_ns = world_between(w, 1, 5) * MINUTE, .blast_radius = 1.0, .calls_per_second = 10};
-		s->scopes[i].dpi_poll_interval_ns = s->scopes[i].poll_interval_ns * world_between(w, 4, 30);
-	}
-	for (uint32_t i = 0; i < s->n_policies; i++)
-		draw_policy(w, i);
-	for (uint32_t i = 0; i < s->n_pins; i++)
-		draw_pin(w, i);
-}
-
-static struct world_box *draw_box(struct world *w)
-{
-	unsigned int n = upto(w, 20) == 0 ? 0 : 1 + (upto(w, 3) == 0);
-	int dpi = upto(w, 3) ? draw_version(w, 20) : VERSION_ABSENT;
-	struct world_box *box = world_add_box(w, upto(w, w->draft.n_scopes), n, draw_version(w, 20), dpi);
-
-	for (unsigned int i = 0; i < n; i++) {
-		if (upto(w, 12) == 0)
-			box->devices[i].role = HA_ROLE_UNKNOWN;
-		if (upto(w, 4) == 0)
-			box->devices[i].version[VERSION_TYPE_DEVICE] = draw_version(w, 20);
-		if (upto(w, 30) == 0)
-			box->devices[i].version[VERSION_TYPE_DEVICE] = VERSION_ABSENT;
-	}
-	if (n == 1 && upto(w, 25) == 0)
-		box->devices[0].serial[0] = '\0';
-	return box;
-}
-
-/* Some histories are nearly calm, some hit one thing hard, some everything. */
-static void draw_faults(struct world *w)
-{
-	uint32_t level = upto(w, 4) * 60;
-	struct world_faults *f = &w->faults;
-
-	*f = (struct world_faults){.latency_ns = world_between(w, 10, 3000) * NS_PER_MS};
-	if (level == 0)
-		return;
-	f->read = upto(w, level);
-	f->listing = upto(w, level);
-	f->listing_miss = upto(w, 20);
-	f->store = upto(w, level);
-	f->store_slow = upto(w, level);
-	f->not_sent = upto(w, level);
-	f->late_tick = upto(w, 100);
-	f->lost_request = upto(w, level);
-	f->lost_reply = upto(w, level * 2);
-	f->throttled = upto(w, level * 2);
-	f->refused = upto(w, level);
-	f->unknown_code = upto(w, level);
-	f->catalogue_gap = upto(w, 50);
-	for (enum fate k = FATE_OLD; k < FATE_N; k++)
-		f->fate[k] = upto(w, level / 2);
-}
-
-/* ---- chaos: one thing at a time, at random times ---- */
-
-static struct world_box *some_box(struct world *w)
-{
-	return w->n_boxes ? &w->boxes[upto(w, w->n_boxes)] : NULL;
-}
-
-static struct world_device *some_device(struct world *w)
-{
-	struct world_box *box = some_box(w);
-
-	return box && box->n_devices ? &box->devices[upto(w, box->n_devices)] : NULL;
-}
-
-static void chaos_flip_online(struct world *w)
-{
-	struct world_device *d = some_device(w);
-
-	if (!d || d->is_upgrading)
-		return;
-	d->is_online = !d->is_online;
-	world_say(w, "%s goes %s", d->serial, d->is_online ? "online" : "offline");
-}
-
-static void chaos_status(struct world *w)
-{
-	struct world_box *box = some_box(w);
-
-	if (!box)
-		return;
-	box->status = upto(w, 2) ? STATUS_ACTIVE : upto(w, 2) ? STATUS_IN_ARREARS : STATUS_NOT_ACTIVATED;
-	box->is_bound = upto(w, 4) != 0;
-	world_say(w, "%s is %s, %s", box->id, status_names[box->status], box->is_bound ? "bound" : "not bound");
-}
-
-static void chaos_health(struct world *w)
-{
-	struct world_device *d = some_device(w);
-
-	if (!d)
-		return;
-	d->controller = upto(w, 3) ? HEALTH_NORMAL : HEALTH_ABNORMAL;
-	d->vpn = upto(w, 3) ? HEALTH_NORMAL : HEALTH_ABNORMAL;
-}
-
-static void chaos_come_and_go(struct world *w)
-{
-	struct world_box *box = some_box(w);
-
-	if (w->n_boxes < 16 && upto(w, 2)) {
-		box = draw_box(w);
-		world_say(w, "%s appears", box->id);
-	} else if (box) {
-		box->exists = !box->exists;
-		world_say(w, "%s %s", box->id, box->exists ? "returns" : "vanishes");
-	}
-}
-
-static void chaos_move(struct world *w)
-{
-	struct world_box *box = some_box(w);
-
-	if (!box)
-		return;
-	box->scope = upto(w, w->draft.n_scopes);
-	world_say(w, "%s is in scope %u now", box->id, box->scope);
-}
-
-static void chaos_serial(struct world *w)
-{
-	struct world_device *a = some_device(w), *b = some_device(w);
-	char was[WORLD_TEXT];
-
-	if (!a || !b || a == b || a->is_upgrading || b->is_upgrading)
-		return;
-	memcpy(was, a->serial, sizeof(was));
-	a->is_meddled = b->is_meddled = true;
-	memcpy(a->serial, b->serial, sizeof(was));
-	if (upto(w, 2)) /* swapped; else one serial number is there twice */
-		memcpy(b->serial, was, sizeof(was));
-	world_say(w, "serial number %s takes the place of %s", a->serial, was);
-}
-
-static void chaos_roles(struct world *w)
-{
-	struct world_box *box = some_box(w);
-	enum ha_role role;
-
-	if (!box || box->n_devices < 2)
-		return;
-	role = box->devices[0].role;
-	box->devices[0].role = box->devices[1].role;
-	box->devices[1].role = role;
-	world_say(w, "%s changes its roles", box->id);
-}
-
-static void chaos_external(struct world *w)
-{
-	struct world_box *box = some_box(w);
-
-	if (box && box->n_devices)
-		world_external_change(w, box, upto(w, box->n_devices), upto(w, VERSION_TYPE_N), draw_version(w, 30));
-}
-
-static void chaos_wall(struct world *w)
-{
-	world_wall_jump(w, world_between(w, -200000, 200000));
-}
-
-static void chaos_settings(struct world *w)
-{
-	struct world_settings *s = &w->draft;
-
-	if (upto(w, 4) == 0)
-		s->is_enforcing = !s->is_enforcing;
-	if (upto(w, 3) == 0)
-		s->max_in_flight = 1 + upto(w, 6);
-	if (upto(w, 3) == 0)
-		draw_policy(w, upto(w, s->n_policies));
-	if (upto(w, 2) == 0)
-		draw_pin(w, upto(w, s->n_pins));
-	if (upto(w, 3) == 0)
-		s->pins[upto(w, s->n_pins)].is_held = upto(w, 2);
-	if (upto(w, 6) == 0)
-		s->n_pins = 1 + upto(w, s->n_pins);
-	world_say(w, "other settings: %s, %u in flight, %u pins", s->is_enforcing ? "enforce" : "observe", s->max_in_flight, s->n_pins);
-	world_apply(w);
-}
-
-/* Between an intent and its call, in the last moment, and for some seconds: observe mode. */
-static void enforce(struct world *w, int is_enforcing)
-{
-	w->draft.is_enforcing = is_enforcing;
-	world_apply(w);
-}
-
-static void storing(struct world *w)
-{
-	if (!w->draft.is_enforcing || upto(w, 20) || w->now_ns > CHAOS_HOURS * HOUR - MINUTE)
-		return;
-	world_script(w, w->now_ns + world_between(w, 0, w->faults.latency_ns), enforce, false);
-	world_script(w, w->now_ns + 5 * NS_PER_S, enforce, true);
-}
-
-static void chaos_account(struct world *w)
-{
-	uint32_t scope = upto(w, w->draft.n_scopes);
-
-	if (upto(w, 2)) /* the shell notices, or the core meets it by itself */
-		world_tell_account(w, scope, !w->is_usable[scope]);
-	else
-		world_set_account(w, scope, !w->is_usable[scope]);
-}
-
-static void chaos_reader(struct world *w)
-{
-	world_hold(w, true);
-	world_script(w, w->now_ns + world_between(w, MINUTE, HOUR), world_hold, false);
-}
-
-/* Nothing can be stored for some time. */
-static void disk_full(struct world *w, int is_full)
-{
-	w->is_disk_full = is_full;
-	world_say(w, "the disk %s", is_full ? "is full" : "has room again");
-}
-
-static void chaos_disk(struct world *w)
-{
-	disk_full(w, true);
-	world_script(w, w->now_ns + world_between(w, MINUTE, HOUR), disk_full, false);
-}
-
-/* Who starts anew may find another configuration. */
-static void restarting(struct world *w)
-{
-	if (w->now_ns < CHAOS_HOURS * HOUR && upto(w, 6) == 0)
-		chaos_settings(w);
-}
-
-static void chaos_faults(struct world *w)
-{
-	draw_faults(w);
-	for (uint32_t i = 0; i < w->draft.n_scopes; i++)
-		w->is_down[i] = upto(w, 8) == 0;
-}
-
-static void chaos(struct world *w)
-{
-	static void (*const deeds[])(struct world *w) = {
-		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_come_and_go,
-		chaos_move, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
-		chaos_account, chaos_reader, chaos_disk, chaos_faults,
-	};
-
-	if (w->now_ns > CHAOS_HOURS * HOUR)
-		return;
-	deeds[upto(w, sizeof(deeds) / sizeof(deeds[0]))](w);
-	world_plan_chaos(w, w->now_ns + world_between(w, NS_PER_S, 10 * MINUTE));
-}
-
-/* ---- the calm: all is repaired, all pins name a version that nobody had; then everything must get there ---- */
-
-static void repair(struct world *w)
-{
-	w->faults = (struct world_faults){.latency_ns = NS_PER_S / 5};
-	w->crashes = (struct world_crashes){0};
-	w->is_disk_full = false;
-	for (uint32_t i = 0; i < w->n_boxes; i++) {
-		struct world_box *box = &w->boxes[i];
-
-		box->status = STATUS_ACTIVE;
-		box->is_bound = true;
-		for (unsigned int k = 0; k < box->n_devices; k++) {
-			struct world_device *d = &box->devices[k];
-
-			d->controller = d->vpn = HEALTH_NORMAL;
-			if (d->serial[0])
-				snprintf(d->serial, sizeof(d->serial), "sn%02u%c-r", i, "ab"[k]);
-			d->upgrade_seq++;
-			d->is_upgrading = false;
-			d->is_online = true;
-			for (size_t t = 0; t < VERSION_TYPE_N; t++)
-				if (d->version[t] >= VERSION_RANKED)
-					d->version[t] = VERSION_FIRST;
-			if (d->version[VERSION_TYPE_DEVICE] < 0)
-				d->version[VERSION_TYPE_DEVICE] = VERSION_FIRST;
-		}
-	}
-}
-
-static void settle_settings(struct world *w)
-{
-	struct world_settings *s = &w->draft;
-
-	s->is_enforcing = true;
-	for (uint32_t i = 0; i < s->n_policies; i++) {
-		s->policies[i].is_always_open = true;
-		if (s->policies[i].max_starts_per_hour < 4)
-			s->policies[i].max_starts_per_hour = 4;
-	}
-	for (uint32_t i = 0; i < s->n_pins; i++) {
-		s->pins[i].is_held = false;
-		for (size_t t = 0; t < VERSION_TYPE_N; t++)
-			if (s->pins[i].version[t] >= 0)
-				s->pins[i].version[t] = VERSION_NEWEST;
-	}
-	world_apply(w);
-	for (uint32_t i = 0; i < s->n_scopes; i++) {
-		w->is_down[i] = false;
-		world_set_account(w, i, true);
-		if (w->is_told_bad[i])
-			world_tell_account(w, i, true);
-	}
-}
-
-static bool can_be_upgraded(struct world *w, const struct target_view *v)
-{
-	const struct world_box *box = world_find_box(w, v->instance_id);
-
-	return v->serial_number[0] && box && box->exists;
-}
-
-/* Nothing of what is shown may be left behind. */
-static void check_arrived(struct world *w)
-{
-	struct target_view v;
-	struct policy_view pv;
-	for (uint32_t i = 0; getenv("DBG") && i < reconcile_target_slots(w->core); i++)
-		if (reconcile_target(w->core, i, &v))
-			fprintf(stderr, "%s %s %s %s pol %u %s/%s %s of %s next %lld\n", v.instance_id, v.serial_number, version_type_names[v.version_type], "", v.policy, phase_names[v.phase], reason_names[v.reason], v.reported, v.desired, (long long)(v.next_try_ns/1000000000));
-	for (uint32_t i = 0; getenv("DBG") && i < 3; i++)
-		if (reconcile_policy(w->core, i, &pv))
-			fprintf(stderr, "policy %u in flight %u limit %u managed %u starts %u may %d deadline %lld inflight %u daemon %u\n", i, pv.in_flight, pv.limit, pv.managed, pv.starts_last_hour, pv.may_start, (long long) w->draft.policies[i].deadline_ns/1000000000, reconcile_in_flight(w->core), w->draft.max_in_flight);
-
-	for (uint32_t i = 0; i < reconcile_target_slots(w->core) && !w->failure; i++)
-		if (reconcile_target(w->core, i, &v) && can_be_upgraded(w, &v) && v.phase != PHASE_IN_SYNC && v.phase != PHASE_AHEAD &&
-		    v.phase != PHASE_UNMANAGED)
-			world_break(w, "rule 10", "after %d calm hours %s %s %s is %s (%s), %s of %s", CALM_HOURS, v.instance_id, v.serial_number,
-				    version_type_names[v.version_type], phase_names[v.phase], reason_names[v.reason], v.reported, v.desired);
-}
-
-static bool has_arrived(struct world *w)
-{
-	struct target_view v;
-
-	if (!w->core)
-		return false;
-	for (uint32_t i = 0; i < reconcile_target_slots(w->core); i++)
-		if (reconcile_target(w->core, i, &v) && can_be_upgraded(w, &v) && v.phase != PHASE_IN_SYNC && v.phase != PHASE_AHEAD &&
-		    v.phase != PHASE_UNMANAGED)
-			return false;
-	return reconcile_in_flight(w->core) == 0;
-}
-
-static void calm(struct world *w)
-{
-	int64_t began = w->now_ns;
-	uint64_t steps = w->steps;
-
-	repair(w);
-	settle_settings(w);
-	for (int64_t t = began; t < began + CALM_HOURS * HOUR && !w->failure; t += CALM_PART) {
-		world_run(w, t + CALM_PART);
-		/* At least until a listing was due twice, so that what is shown is what is there. */
-		if (t > began + 2 * HOUR && has_arrived(w))
-			break;
-	}
-	check_arrived(w);
-	if (w->steps - steps > (uint64_t)((w->now_ns - began) / NS_PER_S) * 4)
-		world_break(w, "rule 10", "%llu steps in %lld calm seconds", (unsigned long long)(w->steps - steps), (long long)((w->now_ns - began) / NS_PER_S));
-}
-
-/* ---- one history ---- */
-
-struct tally {
-	uint64_t steps, lines, hash, hours, lives;
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct shape shapes[] = {
+	{.chaos_ns = 8 * HOUR, .calm_ns = 96 * HOUR, .gap_ns = 10 * MINUTE, .poll_min = 1, .poll_max = 5, .least_boxes = 0,
+	 .begin_boxes = 10, .most_boxes = 16, .page_size = 4, .checks_all = true, .crashes = 24},
+	{.chaos_ns = 40 * HOUR, .calm_ns = 32 * HOUR, .is_whole = true, .gap_ns = 3 * HOUR, .poll_min = 10, .poll_max = 60, .least_boxes = 1,
+	 .begin_boxes = 20, .most_boxes = 24, .page_size = 7, .crashes = 4},
+	{.chaos_ns = 336 * HOUR, .calm_ns = 168 * HOUR, .is_whole = true, .gap_ns = 2 * HOUR, .poll_min = 30, .poll_max = 120, .least_boxes = 1000,
+	 .begin_boxes = 2000, .most_boxes = 2100, .page_size = LIMIT_PAGE, .crashes = 1},
+};
+enum { SHAPE_RUN, SHAPE_LIFE, SHAPE_LARGE };
+
+/* What was asked for. */
+static struct {
+	uint64_t seed, n, jobs;
+	int shape;
+	bool has_crashes;
+	FILE *trace;
+} asked = {.seed = 1, .n = 100, .jobs = 1, .has_crashes = true};
+
+struct sum {
+	uint64_t steps, hash, hours, lives;
 };
 
-static bool has_crashes = true;
-
-/* Some histories are one life, some are killed now and then, some all the time. */
-static void draw_crashes(struct world *w, bool has_reboots)
-{
-	uint32_t level = (uint32_t)world_draw_of(&w->crash_rng, 4);
-
-	if (level == 0 || !has_crashes)
-		return;
-	w->crashes = (struct world_crashes){.step = level * level * 10, .commit = level * 6, .lost = 60, .reboot = has_reboots ? 300 : 0};
-}
-
-static int history(uint64_t seed, bool has_wall_jumps, FILE *trace, struct tally *ret_tally)
+static int history(uint64_t seed, bool has_wall_jumps, bool is_quiet, FILE *trace, struct sum *ret)
 {
 	static struct world w;
+	struct shape shape = shapes[asked.shape];
 	int r = 0;
 
-	world_init(&w, seed);
-	w.trace = trace;
-	w.has_wall_jumps = has_wall_jumps;
-	w.fresh_has_attributes = upto(&w, 2);
-	w.hooks = (struct world_hooks){.chaos = chaos, .storing = storing, .restarting = restarting};
-	draw_crashes(&w, seed % 4 != 1); /* after a reboot times come from the wall clock */
-	draw_settings(&w);
-	for (uint32_t n = upto(&w, 10); n > 0; n--)
-		draw_box(&w);
-	world_apply(&w);
-	draw_faults(&w);
-	world_plan_chaos(&w, w.now_ns + world_between(&w, NS_PER_S, HOUR));
-	world_run(&w, CHAOS_HOURS * HOUR);
-	if (!w.failure)
-		calm(&w);
-	*ret_tally = (struct tally){w.steps, w.n_lines, w.trace_hash, (uint64_t)(w.now_ns / HOUR), w.life};
-	if (w.failure) {
+	shape.crashes = asked.has_crashes ? shape.crashes : 0;
+	history_run(&w, &shape, seed, has_wall_jumps, is_quiet, trace);
+	*ret = (struct sum){w.steps, w.trace_hash, (uint64_t)(w.now_ns / HOUR), w.life};
+	if (w.failure && !is_quiet)
 		world_report(&w, stderr);
-		r = 1;
-	}
+	r = w.failure != NULL;
 	world_deinit(&w);
 	return r;
 }
 
-/* Twice the same, and once more on a wall clock that never jumps: rules 15 and 12. */
-static int twins(uint64_t seed, FILE *trace, struct tally *sum)
+/* The same, and when it breaks once more with all that was said. */
+static int first_run(uint64_t seed, bool is_quiet, struct sum *ret)
 {
-	struct tally a = {0}, b = {0};
+	if (!history(seed, true, is_quiet, asked.trace, ret))
+		return 0;
+	if (is_quiet && !history(seed, true, false, NULL, ret))
+		fprintf(stderr, "seed %" PRIu64 ": rule 15: it broke only when nobody listened\n", seed);
+	return 1;
+}
 
-	if (history(seed, true, trace, &a))
+/* Twice the same, and once more on a wall clock that never jumps: rules 15 and 12. */
+static int twins(uint64_t seed, struct sum *total)
+{
+	uint64_t every = asked.shape == SHAPE_RUN ? 4 : 32;
+	bool is_twice = seed % every == 0 && asked.shape != SHAPE_LARGE, is_still = seed % every == 1 && asked.shape != SHAPE_LARGE;
+	struct sum a = {0}, b = {0};
+
+	if (first_run(seed, asked.shape != SHAPE_RUN && !is_twice && !is_still && !asked.trace, &a))
 		return 1;
-	sum->steps += a.steps;
-	sum->lines += a.lines;
-	sum->hours += a.hours;
-	sum->lives += a.lives;
-	if (seed % 4 == 0 && (history(seed, true, NULL, &b) || a.hash != b.hash || a.steps != b.steps)) {
+	total->steps += a.steps;
+	total->hours += a.hours;
+	total->lives += a.lives;
+	if (is_twice && (history(seed, true, false, NULL, &b) || a.hash != b.hash || a.steps != b.steps)) {
 		fprintf(stderr, "seed %" PRIu64 ": rule 15: the same history gave another trace\n", seed);
 		return 1;
 	}
-	if (seed % 4 == 1 && (history(seed, false, NULL, &b) || a.hash != b.hash || a.steps != b.steps)) {
+	if (is_still && (history(seed, false, false, NULL, &b) || a.hash != b.hash || a.steps != b.steps)) {
 		fprintf(stderr, "seed %" PRIu64 ": rule 12: jumps of the wall clock changed the trace\n", seed);
 		return 1;
 	}
 	return 0;
+}
+
+/* Every so many'th of the seeds. */
+static int share(uint64_t first)
+{
+	static const char *const options[] = {"", " --lives 1", " --large 1"};
+	struct sum total = {0};
+	uint64_t n = 0;
+
+	for (uint64_t i = first; i < asked.n; i += asked.jobs, n++) {
+		if (twins(asked.seed + i, &total)) {
+			fprintf(stderr, "replay: histories --seed %" PRIu64 "%s --trace\n", asked.seed + i, options[asked.shape]);
+			return 1;
+		}
+	}
+	fprintf(stderr, "%" PRIu64 " histories, %" PRIu64 " hours, %" PRIu64 " lives of the core, %" PRIu64 " steps\n", n, total.hours, total.lives, total.steps);
+	return 0;
+}
+
+static int shares(void)
+{
+	int failures = 0, status;
+
+	for (uint64_t i = 0; i < asked.jobs; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(share(i));
+		failures += pid < 0;
+	}
+	while (wait(&status) > 0)
+		failures += status != 0;
+	return failures > 0;
 }
 
 static bool to_number(const char *text, uint64_t *ret_number)
@@ -529,34 +134,42 @@ static bool to_number(const char *text, uint64_t *ret_number)
 	return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0';
 }
 
+static bool take_option(int c)
+{
+	switch (c) {
+	case 't':
+		asked.trace = stdout;
+		return true;
+	case 'c':
+		asked.has_crashes = false;
+		return true;
+	case 's':
+		asked.n = 1;
+		return to_number(optarg, &asked.seed);
+	case 'j':
+		return to_number(optarg, &asked.jobs) && asked.jobs > 0 && asked.jobs <= 64;
+	case 'n':
+	case 'l':
+	case 'g':
+		asked.shape = c == 'n' ? SHAPE_RUN : c == 'l' ? SHAPE_LIFE : SHAPE_LARGE;
+		return to_number(optarg, &asked.n);
+	default:
+		return false;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"seed", required_argument, NULL, 's'}, {"runs", required_argument, NULL, 'n'}, {"trace", no_argument, NULL, 't'}, {"no-crashes", no_argument, NULL, 'c'},
-		{0}};
-	uint64_t seed = 1, runs = 100;
-	struct tally sum = {0};
-	FILE *trace = NULL;
+		{"seed", required_argument, NULL, 's'},  {"runs", required_argument, NULL, 'n'},  {"lives", required_argument, NULL, 'l'},
+		{"large", required_argument, NULL, 'g'}, {"jobs", required_argument, NULL, 'j'},  {"trace", no_argument, NULL, 't'},
+		{"no-crashes", no_argument, NULL, 'c'},  {0},
+	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 't')
-			trace = stdout;
-		else if (c == 'c')
-			has_crashes = false;
-		else if ((c != 's' || !to_number(optarg, &seed)) && (c != 'n' || !to_number(optarg, &runs)))
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (!take_option(c))
 			return 2;
-		if (c == 's')
-			runs = 1;
-	}
-	fprintf(stderr, "seeds %" PRIu64 " to %" PRIu64 "\n", seed, seed + runs - 1);
-	for (uint64_t i = 0; i < runs; i++) {
-		if (twins(seed + i, trace, &sum)) {
-			fprintf(stderr, "replay: %s --seed %" PRIu64 " --trace\n", argv[0], seed + i);
-			return 1;
-		}
-	}
-	fprintf(stderr, "%" PRIu64 " histories, %" PRIu64 " hours, %" PRIu64 " lives of the core, %" PRIu64 " steps, %" PRIu64 " lines of trace\n", runs, sum.hours, sum.lives,
-		sum.steps, sum.lines);
-	return 0;
+	fprintf(stderr, "seeds %" PRIu64 " to %" PRIu64 "\n", asked.seed, asked.seed + asked.n - 1);
+	return asked.jobs > 1 ? shares() : share(0);
 }

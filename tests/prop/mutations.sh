@@ -12,11 +12,11 @@ set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 list=$root/tests/prop/mutations.txt
 cc=${CC:-gcc} work=${WORK:-$root/build-mutations}
-runs=120
+runs=${RUNS:-400}
 
 compile() { # source object
 	# shellcheck disable=SC2086
-	$cc -std=gnu17 -D_GNU_SOURCE -O1 -w -I"$root" -I"$root/daemon" -I"$root/daemon/core" -I"$root/tests/lib" -c "$1" -o "$2"
+	$cc -std=gnu17 -D_GNU_SOURCE -O1 -w -I"$root" -I"$root/daemon" -I"$root/daemon/core" -I"$root/tests/lib" -I"$root/tests/prop" -c "$1" -o "$2"
 }
 
 # The field of a mutation's line, without the blanks around it; a broken bar stands for the bar.
@@ -48,7 +48,7 @@ fi
 
 rm -rf "$work"
 mkdir -p "$work/objects"
-for file in "$root"/daemon/core/*.c "$root"/tests/lib/*.c "$root/tests/prop/histories.c"; do
+for file in "$root"/daemon/core/*.c "$root"/tests/lib/*.c "$root/tests/prop/histories.c" "$root/tests/prop/chaos.c"; do
 	compile "$file" "$work/objects/$(basename "$file" .c).o"
 done
 names=${*:-$(grep '^[a-z]' "$list" | cut -d'|' -f1)}

@@ -215,6 +215,169 @@ static void credentials_revoked(struct world *w)
 	world_script(w, 80 * MINUTE, account, true);
 }
 
+/* ---- stories of rollouts, and of restarts ---- */
+
+/* The first two instances are canaries, then a third, then the rest. */
+static void waves(struct world *w)
+{
+	struct world_policy *more = &w->draft.more[0];
+
+	more->n_waves = 2;
+	more->waves[0] = (struct wave){.is_match = true, .success = 1.0, .soak_ns = 20 * MINUTE};
+	more->waves[1] = (struct wave){.percent = 0.4, .success = 1.0, .soak_ns = 10 * MINUTE};
+	snprintf(more->wave_names[0], WORLD_TEXT, "canaries");
+	snprintf(more->wave_globs[0], WORLD_TEXT, "shop-0*");
+	snprintf(more->wave_names[1], WORLD_TEXT, "early");
+}
+
+static void fate_of_all(struct world *w, int fate)
+{
+	memset(w->faults.fate, 0, sizeof(w->faults.fate));
+	if (fate != FATE_GOOD)
+		w->faults.fate[fate] = 1000;
+}
+
+static void say_resume(struct world *w, int unused)
+{
+	(void)unused;
+	world_act(w, &(struct act){.kind = ACT_RESUME, .policy = "branches", .version = world_versions[PINNED], .version_type = "Device"});
+}
+
+static void repair_health(struct world *w, int box)
+{
+	world_say(w, "somebody repairs %s", w->boxes[box].id);
+	w->boxes[box].devices[0].controller = HEALTH_NORMAL;
+	world_act(w, &(struct act){.kind = ACT_RETRY, .serial_number = w->boxes[box].devices[0].serial});
+}
+
+static void say_all(struct world *w, int kind)
+{
+	world_act(w, &(struct act){.kind = (enum act_kind)kind, .is_all = true});
+}
+
+static void disk_full(struct world *w, int is_full)
+{
+	world_say(w, "the disk %s", is_full ? "is full" : "has room again");
+	w->is_disk_full = is_full;
+}
+
+static void say_yes(struct world *w, int unused)
+{
+	(void)unused;
+	world_help(w);
+}
+
+static void kill_now(struct world *w, int unused)
+{
+	(void)unused;
+	world_kill(w);
+}
+
+static void kill_and_lose(struct world *w, int unused)
+{
+	(void)unused;
+	w->crashes.lost = 1000;
+	world_kill(w);
+}
+
+static void kill_and_jump(struct world *w, int by_s)
+{
+	w->crashes.reboot = 1000;
+	world_kill(w);
+	world_say(w, "the wall clock jumps by %d s", by_s);
+	w->wall_offset_s += by_s;
+}
+
+static void canary_fails(struct world *w)
+{
+	boxes(w, 12, OLD);
+	waves(w);
+	w->draft.policies[0].retry.attempts = 1;
+	w->draft.policies[0].halt.failures = 1;
+	w->faults.fate[FATE_UNHEALTHY] = 1000;
+	world_script(w, 50 * MINUTE, fate_of_all, FATE_GOOD);
+	world_script(w, 150 * MINUTE, repair_health, 0);
+	world_script(w, 150 * MINUTE, repair_health, 1);
+	world_script(w, 150 * MINUTE, repair_health, 3);
+	world_script(w, 150 * MINUTE, repair_health, 4);
+	world_script(w, 150 * MINUTE, repair_health, 6);
+	world_script(w, 150 * MINUTE, repair_health, 7);
+	world_script(w, 151 * MINUTE, say_resume, 0);
+}
+
+static void window_closes_mid_wave(struct world *w)
+{
+	struct world_policy *more = &w->draft.more[0];
+
+	boxes(w, 10, OLD);
+	w->draft.policies[0].is_always_open = false;
+	w->draft.policies[0].max_in_flight.count = 2;
+	w->draft.policies[0].upgrade_takes_ns = 20 * MINUTE;
+	more->open_from_s = (world_wall_s(w) + 3600) % 86400; /* in an hour */
+	more->open_length_s = 3600;
+}
+
+static void dying_standby(struct world *w)
+{
+	world_add_box(w, 0, 2, OLD, VERSION_ABSENT);
+	w->faults.fate[FATE_STUCK] = 1000;
+	world_script(w, 40 * MINUTE, all_good, 0);
+}
+
+static void lost_state_file(struct world *w)
+{
+	boxes(w, 6, OLD);
+	w->draft.policies[0].max_in_flight.count = 2;
+	world_script(w, 34 * MINUTE, kill_and_lose, 0);
+}
+
+static void typo_for_all(struct world *w)
+{
+	boxes(w, 40, PINNED);
+	w->draft.scopes[0].blast_radius = 0.1;
+	world_script(w, 60 * MINUTE, pin_to, NEWER);
+	world_script(w, 4 * 60 * MINUTE, pin_to, PINNED);
+	world_script(w, 6 * 60 * MINUTE, pin_to, NEWER);
+	world_script(w, 7 * 60 * MINUTE, say_yes, 0);
+}
+
+static void kill_at_store(struct world *w)
+{
+	if (w->life == 1 && reconcile_in_flight(w->core) > 0)
+		world_script(w, w->now_ns + 5 * NS_PER_S, kill_now, 0);
+}
+
+static void crash_after_commit(struct world *w)
+{
+	boxes(w, 2, OLD);
+	w->faults.latency_ns = 3 * NS_PER_S; /* the reply is still on its way */
+	w->hooks.storing = kill_at_store;
+}
+
+static void reboot_with_jump(struct world *w)
+{
+	boxes(w, 2, OLD);
+	w->upgrade_min_ns = w->upgrade_max_ns = 20 * MINUTE;
+	world_script(w, 35 * MINUTE, kill_and_jump, 86400);
+}
+
+static void reboot_with_jump_back(struct world *w)
+{
+	boxes(w, 1, OLD);
+	w->faults.fate[FATE_STUCK] = 1000;
+	world_script(w, 45 * MINUTE, kill_and_jump, -86400);
+}
+
+static void pause_all_on_a_full_disk(struct world *w)
+{
+	boxes(w, 6, OLD);
+	w->draft.policies[0].max_in_flight.count = 1;
+	world_script(w, 35 * MINUTE, disk_full, true);
+	world_script(w, 36 * MINUTE, say_all, ACT_PAUSE);
+	world_script(w, 60 * MINUTE, disk_full, false);
+	world_script(w, 120 * MINUTE, say_all, ACT_RESUME);
+}
+
 static const struct scenario {
 	const char *name;
 	void (*setup)(struct world *w);
@@ -238,6 +401,15 @@ static const struct scenario {
 	{"offline-first", offline_first, 3},
 	{"removed-instance", removed_instance, 1},
 	{"credentials-revoked", credentials_revoked, 4},
+	{"canary-fails", canary_fails, 6},
+	{"window-closes-mid-wave", window_closes_mid_wave, 30},
+	{"dying-standby", dying_standby, 4},
+	{"lost-state-file", lost_state_file, 4},
+	{"typo-for-all", typo_for_all, 9},
+	{"crash-after-commit", crash_after_commit, 3},
+	{"reboot-with-a-jump", reboot_with_jump, 3},
+	{"reboot-with-a-jump-back", reboot_with_jump_back, 4},
+	{"pause-all-on-a-full-disk", pause_all_on_a_full_disk, 5},
 };
 
 /* ---- telling and comparing ---- */

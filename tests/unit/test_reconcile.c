@@ -1,7 +1,7 @@
 /*
  * The reconcile core by stories: what happens, and after each event everything that the core answers.
  *
- * The stories are in reconcile.stories; each begins with `== NAME`. `t N` sets the clock to N seconds. Events: `settings NAME`, `listed INSTANCE DEVICE…`,
+ * The stories are in reconcile.stories, see story.h. `t N` sets the clock to N seconds. Events: `settings NAME`, `listed INSTANCE DEVICE…`,
  * `ended` and `ended failed`, `fresh TICKET INSTANCE DEVICE…`, `followed TICKET INSTANCE DEVICE…`,
  * `readfailed TICKET`, `catalogue TICKET VERSION:DATE…`, `stored TICKET`, `notstored TICKET`,
  * `called INTENT OUTCOME [CLASS REASON]`, `account usable|unusable`, `tick`. INSTANCE is ID or ID:STATUS, DEVICE is
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/reconcile.h"
+#include "story.h"
 
 /* ---- settings ---- */
 
@@ -72,78 +72,15 @@ static const struct {
 
 #define TICKETS 512
 
-struct story {
-	char name[128];
+struct script {
+	struct story *story;
 	uint64_t tickets[TICKETS]; /* of the core, by the number that the story gives them */
 	size_t n_tickets;
 	struct reconcile *r;
 	int64_t now_ns;
-	char plan[8192]; /* the trace of the last event, a line each */
 	struct observation obs;
 	bool is_restored, has_catalogue[VERSION_TYPE_N];
-	int line;
 };
-
-static void story_fail(const struct story *s, const char *what, const char *detail)
-{
-	fail_msg("story \"%s\", line %d: %s: %s\nthe plan was:\n%s", s->name, s->line, what, detail, s->plan);
-}
-
-static int find_name(const char *const *names, int n, const char *name)
-{
-	for (int i = 0; i < n; i++)
-		if (strcmp(names[i], name) == 0)
-			return i;
-	return -1;
-}
-
-static void parse_device(char *word, struct device_observation *d)
-{
-	char *save = NULL, *part = strtok_r(word, ":", &save);
-
-	*d = (struct device_observation){ .serial_number = strcmp(part, "-") == 0 ? "" : part, .controller = HEALTH_NORMAL, .vpn = HEALTH_NORMAL };
-	part = strtok_r(NULL, ":", &save);
-	d->version = strcmp(part, "-") == 0 ? "" : part;
-	while ((part = strtok_r(NULL, ":", &save))) {
-		if (strcmp(part, "offline") == 0)
-			d->status = STATUS_OFFLINE;
-		else if (strcmp(part, "standby") == 0)
-			d->ha_role = HA_ROLE_STANDBY;
-		else if (strcmp(part, "active") == 0)
-			d->ha_role = HA_ROLE_ACTIVE;
-		else if (strcmp(part, "abnormal") == 0)
-			d->controller = HEALTH_ABNORMAL;
-		else if (strcmp(part, "novpn") == 0)
-			d->vpn = HEALTH_ABNORMAL;
-		else if (strncmp(part, "dpi=", 4) == 0)
-			d->dpi_version = part + 4;
-		else
-			fail_msg("no such device word: %s", part);
-	}
-}
-
-/* INSTANCE DEVICE… from the rest of the line. */
-static void parse_observation(struct story *s, char *rest)
-{
-	char *save = NULL, *word = strtok_r(rest, " ", &save), *colon = strchr(word, ':');
-	int n = 0, status;
-
-	s->obs = (struct observation){ .instance_id = word, .has_attributes = true, .name = "n", .model = "sag-1000", .resource_group = "",
-				       .ccn = "ccn-1", .city = "", .status_text = "Active", .is_status_known = true };
-	if (colon) {
-		*colon = '\0';
-		status = find_name(status_names, STATUS_N, colon + 1);
-		if (strcmp(colon + 1, "nobind") == 0)
-			s->obs.ccn = "";
-		else if (strcmp(colon + 1, "strange") == 0)
-			s->obs.is_status_known = false;
-		else
-			s->obs.status = (enum status)status;
-	}
-	while ((word = strtok_r(NULL, " ", &save)))
-		parse_device(word, &s->obs.devices[n++]);
-	s->obs.n_devices = (unsigned int)n;
-}
 
 /* Does it hold an intent that is about to be called? Then the story answers it, else the machinery does. */
 static bool is_told_store(const struct action *a)
@@ -156,22 +93,22 @@ static bool is_told_store(const struct action *a)
 }
 
 /* One line of the plan, with the story's own number for the ticket. */
-static size_t tell(struct story *s, const struct action *a, char *at, size_t size)
+static void tell(struct script *s, const struct action *a)
 {
+	struct story *story = s->story;
 	struct action told = *a;
 
 	if (a->ticket && s->n_tickets + 1 < TICKETS) {
 		s->tickets[++s->n_tickets] = a->ticket;
 		told.ticket = s->n_tickets;
 	}
-	size_t n = reconcile_trace(s->r, &told, at, size - 1);
-	at[n++] = '\n';
-	at[n] = '\0';
-	return n;
+	story->n_told += reconcile_trace(s->r, &told, story->told + story->n_told, sizeof(story->told) - story->n_told - 1);
+	story->told[story->n_told++] = '\n';
+	story->told[story->n_told] = '\0';
 }
 
 /* Only stories about versions that cannot be compared tell of catalogues; in all others none can be read. */
-static bool is_told(const struct story *s, const struct action *a)
+static bool is_told(const struct script *s, const struct action *a)
 {
 	struct target_view v;
 
@@ -183,13 +120,12 @@ static bool is_told(const struct story *s, const struct action *a)
 }
 
 /* Steps, tells the plan, and then answers what the story is silent about: stores without a new intent, catalogues. */
-static void step(struct story *s, struct event *ev)
+static void step(struct script *s, struct event *ev)
 {
 	struct event answers[16];
-	size_t at = 0, n_answers = 1;
+	size_t n_answers = 1;
 
 	answers[0] = *ev;
-	s->plan[0] = '\0';
 	for (size_t k = 0; k < n_answers; k++) {
 		struct plan plan = { 0 };
 
@@ -197,13 +133,13 @@ static void step(struct story *s, struct event *ev)
 		ev->now_ns = s->now_ns;
 		ev->wall_s = 1700000000 + s->now_ns / NS_PER_S;
 		assert_int_equal(reconcile_step(s->r, ev, &plan), 0);
-		for (size_t i = 0; i < plan.n_actions && at + 512 < sizeof(s->plan); i++) {
+		for (size_t i = 0; i < plan.n_actions && s->story->n_told + 512 < sizeof(s->story->told); i++) {
 			const struct action *a = &plan.actions[i];
 
 			if (a->kind == ACTION_TELL_ROLLOUT)
 				continue; /* they have stories of their own */
 			if (is_told(s, a)) {
-				at += tell(s, a, s->plan + at, sizeof(s->plan) - at);
+				tell(s, a);
 				continue;
 			}
 			assert_true(n_answers < sizeof(answers) / sizeof(answers[0]));
@@ -215,21 +151,21 @@ static void step(struct story *s, struct event *ev)
 		}
 	}
 	if (reconcile_deadline_ns(s->r) <= s->now_ns)
-		story_fail(s, "the deadline is not in the future", "rule 10");
+		story_fail(s->story, "the deadline is not in the future", "rule 10");
 }
 
-static uint64_t number(struct story *s, char **rest)
+static uint64_t number(struct script *s, char **rest)
 {
 	char *end;
 	uint64_t n = strtoull(*rest, &end, 10);
 
 	if (end == *rest)
-		story_fail(s, "no number", *rest);
+		story_fail(s->story, "no number", *rest);
 	*rest = *end == ' ' ? end + 1 : end;
 	return n;
 }
 
-static uint64_t ticket(struct story *s, char **rest)
+static uint64_t ticket(struct script *s, char **rest)
 {
 	uint64_t n = number(s, rest);
 
@@ -238,42 +174,42 @@ static uint64_t ticket(struct story *s, char **rest)
 	return s->tickets[n];
 }
 
-static void do_settings(struct story *s, struct event *ev, char *rest)
+static void do_settings(struct script *s, struct event *ev, char *rest)
 {
 	ev->kind = EVENT_SETTINGS;
 	for (size_t i = 0; i < sizeof(all_settings) / sizeof(all_settings[0]); i++)
 		if (strcmp(all_settings[i].name, rest) == 0)
 			ev->settings = &all_settings[i].settings;
 	if (!ev->settings)
-		story_fail(s, "no such settings", rest);
+		story_fail(s->story, "no such settings", rest);
 	s->has_catalogue[VERSION_TYPE_DEVICE] = strcmp(rest, "odd") == 0;
 	s->has_catalogue[VERSION_TYPE_DPI] = strcmp(rest, "dpi") == 0;
 }
 
-static void do_read(struct story *s, struct event *ev, enum event_kind kind, uint64_t of, char *rest)
+static void do_read(struct script *s, struct event *ev, enum event_kind kind, uint64_t of, char *rest)
 {
 	ev->kind = kind;
 	ev->read.ticket = of;
 	ev->read.read_ns = s->now_ns;
 	ev->read.observations = &s->obs;
 	if (*rest) {
-		parse_observation(s, rest);
+		s->obs = story_observation(rest, NULL, NULL);
 		ev->read.n = 1;
 	}
 }
 
-static void do_listed(struct story *s, struct event *ev, char *rest)
+static void do_listed(struct script *s, struct event *ev, char *rest)
 {
 	do_read(s, ev, EVENT_LISTED, 0, rest);
 }
 
-static void do_listed_eu(struct story *s, struct event *ev, char *rest)
+static void do_listed_eu(struct script *s, struct event *ev, char *rest)
 {
 	do_read(s, ev, EVENT_LISTED, 0, rest);
 	ev->read.scope = 1;
 }
 
-static void do_ended(struct story *s, struct event *ev, char *rest)
+static void do_ended(struct script *s, struct event *ev, char *rest)
 {
 	ev->kind = EVENT_LISTING_ENDED;
 	ev->listing.is_complete = strcmp(rest, "failed") != 0;
@@ -281,28 +217,28 @@ static void do_ended(struct story *s, struct event *ev, char *rest)
 	ev->listing.started_ns = s->now_ns;
 }
 
-static void do_fresh(struct story *s, struct event *ev, char *rest)
+static void do_fresh(struct script *s, struct event *ev, char *rest)
 {
 	uint64_t of = ticket(s, &rest);
 
 	do_read(s, ev, EVENT_FRESH, of, rest);
 }
 
-static void do_followed(struct story *s, struct event *ev, char *rest)
+static void do_followed(struct script *s, struct event *ev, char *rest)
 {
 	uint64_t of = ticket(s, &rest);
 
 	do_read(s, ev, EVENT_FOLLOWED, of, rest);
 }
 
-static void do_readfailed(struct story *s, struct event *ev, char *rest)
+static void do_readfailed(struct script *s, struct event *ev, char *rest)
 {
 	ev->kind = EVENT_READ_FAILED;
 	ev->failure.ticket = ticket(s, &rest);
 	ev->failure.class = ERROR_CLASS_TRANSIENT;
 }
 
-static void do_catalogue(struct story *s, struct event *ev, char *rest)
+static void do_catalogue(struct script *s, struct event *ev, char *rest)
 {
 	static struct catalogue_entry entries[4];
 	char *save = NULL;
@@ -318,19 +254,19 @@ static void do_catalogue(struct story *s, struct event *ev, char *rest)
 	}
 }
 
-static void do_stored(struct story *s, struct event *ev, char *rest)
+static void do_stored(struct script *s, struct event *ev, char *rest)
 {
 	ev->kind = EVENT_STORED;
 	ev->stored.ticket = ticket(s, &rest);
 }
 
-static void do_notstored(struct story *s, struct event *ev, char *rest)
+static void do_notstored(struct script *s, struct event *ev, char *rest)
 {
 	do_stored(s, ev, rest);
 	ev->kind = EVENT_STORE_FAILED;
 }
 
-static void do_called(struct story *s, struct event *ev, char *rest)
+static void do_called(struct script *s, struct event *ev, char *rest)
 {
 	static const char *const outcomes[] = { "accepted", "refused", "unconfirmed", "notsent" };
 	char *save = NULL, *word, *class, *reason;
@@ -341,20 +277,20 @@ static void do_called(struct story *s, struct event *ev, char *rest)
 	reason = strtok_r(NULL, " ", &save);
 	ev->kind = EVENT_CALLED;
 	ev->called.intent = intent;
-	ev->called.outcome = (enum call_outcome)find_name(outcomes, 4, word);
-	ev->called.class = class ? (enum error_class)find_name(error_class_names, ERROR_CLASS_N, class) : ERROR_CLASS_NONE;
-	ev->called.reason = reason ? (enum reason)find_name(reason_names, REASON_N, reason) : REASON_NONE;
+	ev->called.outcome = (enum call_outcome)story_find_name(outcomes, 4, word);
+	ev->called.class = class ? (enum error_class)story_find_name(error_class_names, ERROR_CLASS_N, class) : ERROR_CLASS_NONE;
+	ev->called.reason = reason ? (enum reason)story_find_name(reason_names, REASON_N, reason) : REASON_NONE;
 	ev->called.sent_ns = s->now_ns;
 }
 
-static void do_account(struct story *s, struct event *ev, char *rest)
+static void do_account(struct script *s, struct event *ev, char *rest)
 {
 	(void)s;
 	ev->kind = EVENT_ACCOUNT;
 	ev->account.is_usable = strcmp(rest, "usable") == 0;
 }
 
-static void do_tick(struct story *s, struct event *ev, char *rest)
+static void do_tick(struct script *s, struct event *ev, char *rest)
 {
 	(void)s;
 	(void)rest;
@@ -363,7 +299,7 @@ static void do_tick(struct story *s, struct event *ev, char *rest)
 
 static const struct {
 	const char *word;
-	void (*make)(struct story *s, struct event *ev, char *rest);
+	void (*make)(struct script *s, struct event *ev, char *rest);
 } verbs[] = {
 	{ "settings", do_settings }, { "listed", do_listed },	    { "listed_eu", do_listed_eu }, { "ended", do_ended },
 	{ "fresh", do_fresh },	     { "followed", do_followed },   { "readfailed", do_readfailed }, { "stored", do_stored },
@@ -371,136 +307,83 @@ static const struct {
 	{ "catalogue", do_catalogue },
 };
 
-static void look(struct story *s, const char *line)
+static void look(struct script *s, const char *line)
 {
-	char expected[256], seen[256];
 	struct target_view v;
+	char seen[256];
 
-	snprintf(expected, sizeof(expected), "%s", line);
 	for (uint32_t i = 0; i < reconcile_target_slots(s->r); i++) {
 		if (!reconcile_target(s->r, i, &v))
 			continue;
 		snprintf(seen, sizeof(seen), "%s %s %s/%s", v.serial_number, version_type_names[v.version_type], phase_names[v.phase], reason_names[v.reason]);
-		if (strcmp(seen, expected) == 0)
+		if (strncmp(seen, line, (size_t)(strrchr(line, ' ') - line) + 1) == 0) {
+			story_look(s->story, line, seen);
 			return;
-		if (strncmp(seen, expected, strcspn(expected, " ") + 4) == 0)
-			story_fail(s, "the table shows", seen);
+		}
 	}
-	if (strcmp(expected + strlen(expected) - 5, " none") == 0)
+	snprintf(seen, sizeof(seen), "%.*s none", (int)(strrchr(line, ' ') - line), line);
+	story_look(s->story, line, seen);
+}
+
+static void script_event(struct script *s, struct event *ev)
+{
+	size_t n_told;
+
+	step(s, ev);
+	if (ev->kind != EVENT_SETTINGS || s->is_restored)
 		return;
-	story_fail(s, "the table does not show", expected);
+	n_told = s->story->n_told;
+	s->is_restored = true;
+	step(s, &(struct event){ .kind = EVENT_RESTORE_ENDED, .restore.is_first_life = true });
+	assert_int_equal(s->story->n_told, n_told);
 }
 
-/* All `>` lines after an event together are its plan. */
-static const char *check_plan(struct story *s, const char *at)
+static void script_line(void *bed, char *line)
 {
-	char expected[sizeof(s->plan)] = "";
-	size_t n = 0;
-
-	while (at[0] == '>') {
-		size_t length = strcspn(at, "\n") + 1;
-
-		memcpy(expected + n, at + 2, length - 2);
-		n += length - 2;
-		expected[n] = '\0';
-		at += length;
-		s->line++;
-	}
-	if (strcmp(expected, s->plan) != 0)
-		story_fail(s, "expected", expected);
-	return at;
-}
-
-static const char *story_line(struct story *s, const char *at)
-{
-	char line[512], *rest;
-	size_t length = strcspn(at, "\n");
 	struct event ev = { 0 };
+	struct script *s = bed;
+	char *rest = strchr(line, ' ');
 
-	snprintf(line, sizeof(line), "%.*s", (int)length, at);
-	at += length + (at[length] == '\n');
-	s->line++;
-	rest = strchr(line, ' ');
 	rest = rest ? (*rest = '\0', rest + 1) : line + strlen(line);
-	if (line[0] == '#')
-		return at;
 	if (strcmp(line, "=") == 0) {
 		look(s, rest);
-		return at;
+		return;
 	}
 	if (strcmp(line, "t") == 0) {
 		s->now_ns = (int64_t)(strtod(rest, NULL) * 1e9);
-		return at;
+		return;
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verbs[i].word, line) == 0) {
 			verbs[i].make(s, &ev, rest);
-			step(s, &ev);
-			if (ev.kind == EVENT_SETTINGS && !s->is_restored) {
-				char first[sizeof(s->plan)];
-
-				s->is_restored = true;
-				memcpy(first, s->plan, sizeof(first));
-				step(s, &(struct event){ .kind = EVENT_RESTORE_ENDED, .restore.is_first_life = true });
-				assert_string_equal(s->plan, "");
-				memcpy(s->plan, first, sizeof(first));
-			}
-			return check_plan(s, at);
+			script_event(s, &ev);
+			return;
 		}
-	story_fail(s, "no such verb", line);
-	return at;
+	story_fail(s->story, "no such verb", line);
 }
 
-/* Up to the next story; returns where that begins. */
-static const char *story_run(struct story *s, const char *at)
+static void script_begin(void *bed, struct story *story)
 {
+	struct script *s = bed;
+
+	*s = (struct script){ .story = story };
 	assert_int_equal(reconcile_new(1, &s->r), 0);
-	while (*at && strncmp(at, "== ", 3) != 0)
-		at = *at == '\n' ? (s->line++, at + 1) : story_line(s, at);
+}
+
+static void script_end(void *bed)
+{
+	struct script *s = bed;
+
 	s->r = reconcile_free(s->r);
 	assert_null(s->r);
-	return at;
-}
-
-/* ---- the file of stories ---- */
-
-static char *read_file(const char *path)
-{
-	static char text[65536];
-	FILE *f = fopen(path, "r");
-	size_t n;
-
-	if (!f)
-		fail_msg("cannot open %s; set TEST_DATA to the folder tests/unit/data", path);
-	n = fread(text, 1, sizeof(text), f);
-	fclose(f);
-	assert_in_range(n, 1, sizeof(text) - 1);
-	text[n] = '\0';
-	return text;
 }
 
 static void test_stories(void **state)
 {
-	const char *folder = getenv("TEST_DATA");
-	static struct story s;
-	char path[4096];
-	int line = 0;
+	static struct script s;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/reconcile.stories", folder ? folder : ".");
-	for (const char *at = read_file(path); *at;) {
-		size_t length = strcspn(at, "\n");
-
-		if (strncmp(at, "== ", 3) != 0) { /* remarks before the first story */
-			at += length + 1;
-			line++;
-			continue;
-		}
-		s = (struct story){ .line = line + 1 };
-		snprintf(s.name, sizeof(s.name), "%.*s", (int)length - 3, at + 3);
-		at = story_run(&s, at + length + 1);
-		line = s.line;
-	}
+	stories_tell("reconcile.stories", &(struct story_teller){ &s, script_begin, script_line, script_end });
 }
 
 int main(void)
