@@ -219,7 +219,7 @@ static int64_t takes_ns(const struct run *w, uint32_t policy)
 	int64_t takes = policy == POLICY_NONE ? TAKES_DEFAULT_NS : w->settings.policies[policy].upgrade_takes_ns;
 	int64_t deadline = policy == POLICY_NONE ? INT64_MAX : w->settings.policies[policy].deadline_ns;
 
-	return takes < deadline / 2 ? takes : deadline / 2;
+	return takes < deadline / 10 * 9 ? takes : deadline / 10 * 9;
 }
 
 static unsigned int device_find(const struct observation *o, const char *serial)

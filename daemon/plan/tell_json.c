@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "version_info.h"
-
 #define PLAN_FORMAT 1
 
 /* An object under construction: `is_bad` once memory ran out. */

@@ -37,7 +37,7 @@ static void row_begin(struct sheet *s, const char *style)
 		return;
 	s->styles[s->n_rows++] = style;
 	for (size_t i = 0; i < s->n_columns; i++)
-		s->cells[s->n_cells++] = NULL;
+		s->cells[s->n_cells++] = NULL; /* nothing, until it is put */
 }
 
 __attribute__((format(printf, 3, 4))) static void put(struct sheet *s, size_t column, const char *format, ...)
@@ -70,6 +70,9 @@ static int sheet_end(struct sheet *s, const struct table_column *columns, const 
 {
 	const struct table table = { columns, s->n_columns, s->cells, s->styles, s->n_rows };
 
+	for (size_t i = 0; i < s->n_cells; i++)
+		if (!s->cells[i])
+			s->is_bad |= !(s->cells[i] = strdup(""));
 	if (!s->is_bad && s->n_rows)
 		table_print(&table, t->width, t->is_styled, out);
 	for (size_t i = 0; i < s->n_cells; i++)
@@ -214,7 +217,8 @@ static void put_each(const struct tell *t, const struct columns_used *used, stru
 	row_begin(s, style_of(row->action));
 	put_times(t, s, EACH_IN, EACH_AT, row);
 	put(s, EACH_ACTION, "%s", forecast_action_names[row->action]);
-	put(s, EACH_SCOPE, used->has_scopes ? "%s/%s" : "", scope->account, scope->region_id);
+	if (used->has_scopes)
+		put(s, EACH_SCOPE, "%s/%s", scope->account, scope->region_id);
 	put(s, EACH_INSTANCE, "%s", t->picture->instances[row->instance].instance_id);
 	put(s, EACH_SERIAL, "%s", row->serial_number);
 	put(s, EACH_TYPE, "%s", used->has_types ? version_type_names[row->version_type] : "");
@@ -305,10 +309,12 @@ static void put_group(const struct tell *t, const struct columns_used *used, str
 
 	row_begin(s, style_of(row->action));
 	put_times(t, s, GROUP_IN, GROUP_AT, row);
-	put(s, GROUP_LAST, row->action != FORECAST_UPGRADE || g->n == 1 ? "" : last_s <= 1 ? "now" : "in %s", tell_span(last_s).text);
+	if (row->action == FORECAST_UPGRADE && g->n > 1)
+		put(s, GROUP_LAST, last_s <= 1 ? "now" : "in %s", tell_span(last_s).text);
 	put(s, GROUP_COUNT, "%zu", g->n);
 	put(s, GROUP_ACTION, "%s", forecast_action_names[row->action]);
-	put(s, GROUP_SCOPE, used->has_scopes ? "%s/%s" : "", scope->account, scope->region_id);
+	if (used->has_scopes)
+		put(s, GROUP_SCOPE, "%s/%s", scope->account, scope->region_id);
 	put(s, GROUP_TYPE, "%s", used->has_types ? version_type_names[row->version_type] : "");
 	put(s, GROUP_VERSION, "%s", row->to);
 	put(s, GROUP_POLICY, "%s", tell_policy(t, row));

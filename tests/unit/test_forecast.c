@@ -191,6 +191,21 @@ static void test_starts_now(void **state)
 	assert_about(row->done_s - NOW_S, 15 * MINUTE, MINUTE); /* ten to upgrade, five of soak */
 }
 
+/* An upgrade that takes longer than its deadline would only fail: that is not planned. */
+static void test_takes_and_deadline(void **state)
+{
+	struct bed *b = *state;
+
+	settle(b);
+	add(b, "sag-1", "1.0.0", 1);
+	b->policies[0].upgrade_takes_ns = 25 * MINUTE * NS_PER_S;
+	look(b);
+	assert_about(b->out.rows[0].done_s - NOW_S, 30 * MINUTE, MINUTE);
+	b->policies[0].upgrade_takes_ns = HOUR * NS_PER_S;
+	look(b);
+	assert_about(b->out.rows[0].done_s - NOW_S, 32 * MINUTE, MINUTE);
+}
+
 static void test_settles_without_state(void **state)
 {
 	struct bed *b = *state;
@@ -552,6 +567,9 @@ static void test_catalogue_lacks_it(void **state)
 	assert_int_equal(b->out.rows[0].end_reason, REASON_VERSION_NOT_AVAILABLE);
 	assert_false(forecast_has_changes(&b->out));
 	assert_int_equal(b->out.n_unknown_catalogues, 0);
+	add_record(b, &(struct record){ .kind = RECORD_CATALOGUE, .text = { "sag-1000", "2.0.0" } }); /* it was offered once */
+	look(b);
+	assert_int_equal(b->out.rows[0].action, FORECAST_FAILED);
 }
 
 static void test_channel(void **state)
@@ -644,7 +662,7 @@ static void test_ten_thousand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing_to_do), TEST(test_starts_now), TEST(test_settles_without_state), TEST(test_waves_and_soak), TEST(test_window_and_freeze),
+		TEST(test_nothing_to_do), TEST(test_starts_now), TEST(test_takes_and_deadline), TEST(test_settles_without_state), TEST(test_waves_and_soak), TEST(test_window_and_freeze),
 		TEST(test_never_opens), TEST(test_blast_radius), TEST(test_hops), TEST(test_pair_goes_one_by_one), TEST(test_device_before_dpi),
 		TEST(test_max_in_flight), TEST(test_rate), TEST(test_offline_stays_so), TEST(test_degraded_stays_so), TEST(test_canaries_that_are_offline_block),
 		TEST(test_held_is_no_change), TEST(test_paused), TEST(test_observe_mode_is_planned_as_enforce), TEST(test_gate),

@@ -88,6 +88,7 @@ static void test_bad(void **state)
 		{ HEAD, "line 1" }, /* no end */
 		{ HEAD START SCOPE INSTANCE WANTED, "line 5" },
 		{ HEAD START SCOPE INSTANCE END, "line 5" },          /* one is missing */
+		{ HEAD START SCOPE WANTED END, "line 5" },            /* an instance is */
 		{ HEAD START START SCOPE INSTANCE WANTED END, "line 7" }, /* one is too many */
 		{ GOOD START, "line 7" },
 		{ HEAD "{\"record\":\"nothing\",\"text\":[],\"number\":[]}\n" END, "line 2" },
