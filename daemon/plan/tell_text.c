@@ -28,11 +28,13 @@ static void row_begin(struct sheet *s, const char *style)
 		const char **cells = reallocarray(s->cells, size, sizeof(const char *));
 		const char **styles = cells ? reallocarray(s->styles, size / s->n_columns, sizeof(const char *)) : NULL;
 
-		s->cells = cells ? cells : s->cells;
-		s->styles = styles ? styles : s->styles;
+		if (cells)
+			s->cells = cells;
+		if (styles)
+			s->styles = styles;
 		s->is_bad |= !styles;
 		s->size = styles ? size : s->size;
-	}
+	} // cppcheck-suppress memleak ; their owner is the sheet
 	if (s->is_bad)
 		return;
 	s->styles[s->n_rows++] = style;
