@@ -305,7 +305,8 @@ def test_forms_of_an_idle_fleet_agree(build):
     with world(build) as (work, processes):
         simulator = Simulator(build, work, instances=60)
         processes.append(simulator)
-        daemon = Daemon(build, work, config(simulator.endpoint, mode="observe", poll_interval="1h"))
+        # nothing is read by and by: the fleet stands still
+        daemon = Daemon(build, work, config(simulator.endpoint, mode="observe", poll_interval="1h", policy='auto_upgrade = "ignore";'))
         processes.append(daemon)
         wait_for("the fleet", lambda: daemon.sum("sagpin_up") == 1 and daemon.targets())
         texts = {(form, is_compressed): scrape(daemon, form, is_compressed) for form in TYPES for is_compressed in (False, True)}
