@@ -95,7 +95,8 @@ def test_an_upgrade_that_never_reached_the_cloud(build):
         calls = upgrades(simulator)
         assert len({r["serial"] for r in calls}) == len(calls)
         assert len([s for s in wire.requests() if s[2]]) == len(calls) + 3
-        assert daemon.sum("sagpin_upgrades_failed_total") == 0, "an upgrade without effect is no failure"
+        assert daemon.sum("sagpin_upgrades_failed_total", reason="no_effect") == daemon.sum("sagpin_upgrades_failed_total") == 3
+        assert daemon.sum("sag_upgrade_failures_total") == 0, "an upgrade without effect is no failure of its target"
 
 
 def test_a_server_that_never_answers(build):
@@ -178,7 +179,7 @@ def test_a_proxy_in_the_environment_is_not_for_loopback(build):
         processes.append(daemon)
         wait_for("an upgrade", lambda: daemon.sum("sagpin_upgrades_succeeded_total") > 0)
         assert trap.accepted == 0, trap.text()
-        other = Daemon(build, work, config("https://smartag.example.invalid/", **OBSERVE), env=env, name="remote")
+        other = Daemon(build, work, config("https://smartag.example.invalid/", state="remote.db", **OBSERVE), env=env, name="remote")
         processes.append(other)
         wait_for("the proxy to be asked for another host", lambda: "CONNECT smartag.example.invalid:443" in trap.text())
         assert "Authorization" not in trap.text().replace("Proxy-Authorization", ""), "a signature reached the proxy"
