@@ -309,6 +309,7 @@ static void see_settings(struct observer *o)
 
 void observer_event(struct observer *o, const struct event *ev)
 {
+	o->is_word = ev->kind == EVENT_ACT;
 	switch (ev->kind) {
 	case EVENT_LISTED:
 	case EVENT_FOLLOWED:

@@ -138,6 +138,7 @@ struct seen_tally {
 };
 
 struct observer {
+	bool is_word; /* the step is about an operator's word */
 	struct world *w;
 	struct seen_box **boxes; /* by box and scope; NULL: never seen */
 	size_t boxes_size;

@@ -164,7 +164,7 @@ static void check_limits(struct observer *o, const struct seen_intent *in)
 	share = share_of(o, in->policy);
 	if (same > share)
 		break_intent(o, "rule 5", in, "%u in flight, the policy's limit is %u", same, share);
-	if (hour > o->w->applied->policies[in->policy].max_starts_per_hour)
+	if (in->serial_of->counts[in->type].urgent != in->goal + 1 && hour > o->w->applied->policies[in->policy].max_starts_per_hour)
 		break_intent(o, "rule 5", in, "%u starts in an hour, %u allowed", hour, o->w->applied->policies[in->policy].max_starts_per_hour);
 }
 

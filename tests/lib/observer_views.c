@@ -36,10 +36,10 @@ static void check_facts_stay(struct observer *o, const struct action *a, const s
 	const struct seen_box *box = observer_box_at(o, was->instance);
 	bool is_abnormal = false;
 
-	/* of a pair the partner's being offline is a cause, too */
+	/* an operator's word (retry) takes it back, too; of a pair the partner's being offline is a cause, too */
 	if (box && box->n_fresh == 1)
 		is_abnormal = box->fresh_controllers[0] == HEALTH_ABNORMAL || box->fresh_vpns[0] == HEALTH_ABNORMAL;
-	if (is_abnormal && o->w->applied->is_enforcing && a->old_phase == PHASE_WAITING && a->phase == PHASE_WAITING && a->old_reason == REASON_DEGRADED && is_pacing(a->reason))
+	if (is_abnormal && !o->is_word && o->w->applied->is_enforcing && a->old_phase == PHASE_WAITING && a->phase == PHASE_WAITING && a->old_reason == REASON_DEGRADED && is_pacing(a->reason))
 		world_break(o->w, "phases", "target %u is told as %s, and was degraded at its last fresh read", a->target, reason_names[a->reason]);
 }
 
