@@ -312,6 +312,8 @@ static void intent_attempted(struct reconcile *r, const struct intent *in, enum 
 	memory_attempts(r, in->target, tried);
 	memory_target(r, in->target); /* the wait */
 	if (policy == NONE)
+		policy = in->policy; /* its instance was restored, and its pin is not known before a read tells its name */
+	if (r->policies[policy]->index == POLICY_NONE)
 		return;
 	p = &r->settings->policies[r->policies[policy]->index];
 	target_back_off(t, r->now_ns + backoff_jittered_ns(&r->seed, p->retry.first_ns, p->retry.max_ns, tried->n - 1));
