@@ -32,7 +32,7 @@ one() { # name: gives one line of result
 		echo "not ok $1: changes nothing in $file"
 	elif ! compile "$own/$file" "$own/$(basename "$file" .c).o" || ! $cc -o "$own/histories" "$own"/*.o -lm; then
 		echo "not ok $1: does not compile"
-	elif timeout 300 "$own/histories" --runs $runs > "$own/out" 2> "$own/said"; then
+	elif timeout 300 "$own/histories" --runs "$runs" > "$own/out" 2> "$own/said"; then
 		echo "not ok $1: nobody noticed"
 	elif ! grep -qE "^seed.*($said)" "$own/said"; then
 		echo "not ok $1: expected \"$said\", got: $(grep '^seed ' "$own/said" | tail -1)"
