@@ -171,19 +171,17 @@ static void test_values(void **state)
 static void check_names_of_policy(const char *key, const char *list, const char *item, const char *always, int n, const char *want)
 {
 	static char text[200000];
-	char *p = text + sprintf(text, ACCOUNT "%s = ( ", list);
+	size_t at = (size_t)snprintf(text, sizeof(text), ACCOUNT "%s = ( ", list);
 	struct config_messages messages;
 	struct config *config = NULL;
 	int r;
 
-	for (int i = 0; i < n; i++) {
-		p += sprintf(p, "%s{ name = \"x%d\"; ", i ? ", " : "", i);
-		p += sprintf(p, "%s }", item);
-	}
-	p += sprintf(p, " );\npolicies = ( { name = \"p\"; %s %s = [ ", always, key);
 	for (int i = 0; i < n; i++)
-		p += sprintf(p, "%s\"x%d\"", i ? ", " : "", i);
-	strcpy(p, " ]; } );");
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s{ name = \"x%d\"; %s }", i ? ", " : "", i, item);
+	at += (size_t)snprintf(text + at, sizeof(text) - at, " );\npolicies = ( { name = \"p\"; %s %s = [ ", always, key);
+	for (int i = 0; i < n; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s\"x%d\"", i ? ", " : "", i);
+	snprintf(text + at, sizeof(text) - at, " ]; } );");
 	r = config_from_text("t.cfg", text, strlen(text), &config, &messages);
 	if (want ? !has_message(&messages, CONFIG_ERROR, want) : messages.n)
 		show_messages(&messages);
