@@ -283,7 +283,8 @@ static int64_t assert_whole(const char *path, int64_t told)
 	return value;
 }
 
-static int64_t count_and_kill(const char *path, int64_t from, unsigned int after_us)
+/* Kills it some time after its start, or after its first commit: a slow machine gets somewhere, too. */
+static int64_t count_and_kill(const char *path, int64_t from, unsigned int after_us, bool is_first_awaited)
 {
 	int64_t told = from, i;
 	int pipe_fds[2], status;
@@ -298,6 +299,8 @@ static int64_t count_and_kill(const char *path, int64_t from, unsigned int after
 		count_for_ever(path, from + 1, pipe_fds[1]);
 	}
 	close(pipe_fds[1]);
+	if (is_first_awaited && read(pipe_fds[0], &i, sizeof(i)) == sizeof(i))
+		told = i;
 	usleep(after_us);
 	kill(pid, SIGKILL);
 	while (read(pipe_fds[0], &i, sizeof(i)) == sizeof(i))
@@ -318,11 +321,11 @@ static void test_kill(void **state)
 	print_message("TEST_SEED=%u\n", seed);
 	srand(seed);
 	for (int i = 0; i < 60; i++) {
-		int64_t told = count_and_kill(b->path, value, (unsigned int)(rand() % 60000));
+		int64_t told = count_and_kill(b->path, value, (unsigned int)(rand() % 60000), i % 2 == 1);
 
 		value = assert_whole(b->path, told);
 	}
-	assert_true(value > 60);
+	assert_true(value >= 30);
 }
 
 /* ---- who else ---- */
