@@ -5,7 +5,8 @@
  *   plan -> report (metrics, log lines) and dispatch (calls) -> client
  *
  * loop.c owns the time and the one wait point; dispatch.c turns actions into calls and replies into events;
- * report.c tells; view.c renders the live table for a scrape. Only these four see all parts.
+ * report.c and tell.c tell; view.c renders the live table for a scrape; ledger.c stores, acts.c, gates.c and calendars.c
+ * bring what operators, Prometheus and the calendar say. Only the files of this folder see all parts.
  */
 #pragma once
 
