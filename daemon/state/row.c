@@ -124,7 +124,7 @@ static void add_value(char *text, size_t size, sqlite3_stmt *stmt, int at)
 
 	if (value)
 		utf8_clean((const char *)value, strnlen((const char *)value, 64), clean, sizeof(clean));
-	snprintf(text, size, "%s", value ? clean : "NULL");
+	snprintf(text, size, "%.*s", (int)size - 1, value ? clean : "NULL");
 }
 
 static int odd(const struct reader *r, int at, const char *column, const char *what)
