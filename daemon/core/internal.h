@@ -156,16 +156,20 @@ struct remembered {
 };
 #define REMEMBER_NS (30 * 24 * HOUR_NS)
 
-/* What is to be stored: the thing itself is looked up when the STORE is made; one that is gone is removed. */
+/*
+ * What is to be stored: the thing itself is looked up when the STORE is made; one that is gone is removed. A START is stored
+ * as it was told: one that an hour's worth of others would have to be searched for.
+ */
 struct dirty {
 	enum record_kind kind;
 	enum version_type version_type;
 	uint32_t slot;            /* of what has one */
-	uint32_t version, name;   /* interned: version; policy, model */
+	uint32_t version, name;   /* interned: version; policy, model. START: name 0 when it is gone */
 	uint64_t id;              /* of the intent of INTENT and START; of the target */
 	char *serial_number;      /* owned: of a target that is gone; NULL: not about one */
 	struct counts counts;     /* TARGET: what was written; shown once it is stored */
 	uint64_t value;           /* TALLY: the same */
+	int64_t time_ns;          /* START */
 };
 
 struct tally {
@@ -354,7 +358,7 @@ struct policy_state {
 	uint32_t index; /* in the settings, POLICY_NONE: gone */
 	uint32_t in_flight, prechecks, managed;
 	struct start *starts; /* of the last hour, oldest first */
-	uint32_t n_starts, cap_starts;
+	uint32_t n_starts, cap_starts, n_left_hour; /* the first ones count no more */
 	struct stretch *openings, *freezes;
 	uint32_t n_openings, n_freezes;
 	int64_t until_s;      /* the calendar is known up to here */
@@ -623,6 +627,7 @@ bool reason_is_pacing(enum reason reason);
 
 /* ---- intent.c ---- */
 struct intent *intent_find(const struct reconcile *r, uint64_t id);
+uint32_t intents_storing(const struct reconcile *r); /* the first that is not stored yet: all behind it are not, either */
 void intent_restore(struct reconcile *r, const struct record *rec);
 void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint32_t probe);
 void intents_check_of(struct reconcile *r, uint32_t instance);
@@ -672,7 +677,6 @@ void pacing_account_usable(struct reconcile *r, uint32_t scope, bool is_usable);
 void pacing_store_result(struct reconcile *r, bool is_stored);
 void pacing_restore_start(struct reconcile *r, const struct record *rec);
 void pacing_restore_intent(struct reconcile *r, const struct intent *in); /* it counts as in flight; its start is restored by itself */
-bool pacing_find_start(const struct reconcile *r, uint64_t intent, uint32_t *ret_policy, int64_t *ret_time_ns);
 void precheck_end(struct reconcile *r, uint32_t instance); /* gives its place back */
 
 /* ---- opening.c ---- */
@@ -757,7 +761,7 @@ void memory_target(struct reconcile *r, uint32_t target);
 void memory_attempts(struct reconcile *r, uint32_t target, struct attempts *tried);
 void memory_forget_attempts(struct reconcile *r, uint32_t target, uint32_t version);
 void memory_intent(struct reconcile *r, struct intent *in); /* as it is when the STORE is made: gone, if it is settled then */
-void memory_start(struct reconcile *r, uint64_t intent);
+void memory_start(struct reconcile *r, const struct policy_state *p, struct start start, bool is_there);
 void memory_remembered(struct reconcile *r, const struct remembered *m);
 void memory_forget_remembered(struct reconcile *r, const struct remembered *m); /* before it goes */
 void memory_scope(struct reconcile *r, uint32_t scope);
