@@ -185,7 +185,7 @@ enum target_place {
 	PLACE_NOWHERE,
 	PLACE_QUEUE,     /* of its wave and scope: placed_in is the rollout */
 	PLACE_URGENT,    /* upgrade-now: the queue of its scope that skips most */
-	PLACE_SITE,      /* its turn came, and its site is full: placed_in is the site */
+	PLACE_SITE,      /* its turn came, and its site was full: placed_in is the site */
 	PLACE_CATALOGUE, /* with those that the catalogue must tell about: placed_in is the catalogue */
 	PLACE_APPROVAL,  /* with those that wait for an approval: placed_in is the change */
 };
@@ -211,7 +211,7 @@ struct target {
 	uint32_t reported; /* interned; 0: unknown */
 	uint32_t desired;  /* interned; 0: unmanaged, or nobody knows what a channel stands for */
 	uint32_t next;     /* of the next call: desired, or a hop on the way */
-	struct link place; /* in a queue: `prev` is its place in the heap */
+	struct link place; /* in a queue: `prev` is its place in the heap; at a site: `next` is the line */
 	uint32_t placed_in;
 	uint32_t placed_scope;
 	uint32_t counted_policy; /* policy state that counts it as managed, or NONE */
@@ -317,7 +317,7 @@ struct rollout {
 	uint32_t ended, failed, failed_by[HALT_COUNT_N];
 	struct wave_state *waves;
 	uint32_t n_waves; /* with the last */
-	uint32_t n_targets, n_behind, n_queued; /* members; countable and not in sync; in its queues */
+	uint32_t n_targets, n_behind, n_queued, n_at_sites; /* members; countable and not in sync; in its queues; waiting at sites */
 	bool is_dirty, is_to_check;
 	bool is_awaiting;   /* its match wave catches nothing that could go */
 	bool is_ended;      /* in this step: nobody's any more, and still to be looked at */
@@ -325,15 +325,6 @@ struct rollout {
 	bool is_judged;     /* it was looked at with the whole inventory */
 	bool is_complete;   /* … and had nothing behind */
 	struct timer timer;
-};
-
-/* How many are under way at one site, and who waits for it. */
-struct site {
-	bool is_used;
-	uint32_t policy, name; /* state; interned */
-	uint32_t hash;
-	uint32_t in_flight;    /* prechecks and intents */
-	struct list waiting;
 };
 
 struct pause {
@@ -662,6 +653,8 @@ enum reason pacing_scope_reason(const struct reconcile *r, uint32_t scope);
 void pacing_enqueue(struct reconcile *r, uint32_t target);
 void pacing_leave(struct reconcile *r, uint32_t target); /* wherever it stands */
 void pacing_pump(struct reconcile *r);
+bool queue_add(struct reconcile *r, struct queue *q, uint32_t target); /* false: no memory */
+void queue_remove(const struct reconcile *r, struct queue *q, uint32_t place);
 void pacing_count(struct reconcile *r, struct policy_state *p, const struct intent *in);   /* one more in flight, one more start */
 void pacing_moved(struct reconcile *r, struct policy_state *p, const struct intent *in);   /* its start is the call */
 void pacing_uncount(struct reconcile *r, struct policy_state *p, const struct intent *in, bool is_start_returned);
@@ -697,7 +690,11 @@ bool site_is_full(const struct reconcile *r, uint32_t policy, uint32_t name);
 uint32_t site_take(struct reconcile *r, uint32_t policy, uint32_t name);
 void site_give(struct reconcile *r, uint32_t site);
 void site_wait(struct reconcile *r, uint32_t target);   /* … until one is done there */
+bool site_keeps(const struct reconcile *r, uint32_t target); /* it waits, and where and for what it should */
 void site_leave(struct reconcile *r, uint32_t target);
+void site_next(struct reconcile *r, const struct target *t); /* one of its site left its queue: another may take its turn */
+uint32_t site_text(const struct reconcile *r, uint32_t site); /* interned name; NONE: "" */
+void site_init(struct reconcile *r);
 void site_deinit(struct reconcile *r);
 
 /* ---- rollout.c: waves, success, halt ---- */

@@ -274,7 +274,7 @@ static bool record_intent(const struct reconcile *r, struct dirty *d, struct rec
 	rec->text[REC_INTENT_TEXT_TO] = text(r, in->to);
 	rec->text[REC_INTENT_TEXT_GOAL] = text(r, in->goal);
 	rec->text[REC_INTENT_TEXT_POLICY] = text(r, r->policies[in->policy]->name);
-	rec->text[REC_INTENT_TEXT_SITE] = in->site == NONE ? "" : text(r, ((const struct site *)slab_at(&r->sites, in->site))->name);
+	rec->text[REC_INTENT_TEXT_SITE] = text(r, site_text(r, in->site));
 	rec->number[REC_INTENT_VERSION_TYPE] = in->version_type;
 	rec->number[REC_INTENT_STATE] = in->state == INTENT_ACCEPTED ? RECORD_INTENT_ACCEPTED :
 					in->state == INTENT_UNCONFIRMED ? RECORD_INTENT_UNCONFIRMED : RECORD_INTENT_REQUESTED;

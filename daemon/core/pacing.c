@@ -56,10 +56,10 @@ enum reason pacing_ready_reason(const struct reconcile *r, uint32_t slot)
 	uint32_t policy = target_policy(r, t);
 	const struct policy_state *p = r->policies[policy];
 
-	if (t->place_kind == PLACE_SITE)
+	if ((t->place_kind == PLACE_SITE || target_is_urgent(t)) && site_is_full(r, policy, t->site))
 		return REASON_SITE;
 	if (target_is_urgent(t))
-		return site_is_full(r, policy, t->site) ? REASON_SITE : pacing_has_room(r, slot) ? REASON_NONE : REASON_MAX_IN_FLIGHT;
+		return pacing_has_room(r, slot) ? REASON_NONE : REASON_MAX_IN_FLIGHT;
 	if (r->wall_s < opening_due_s(r, p, target_instance(r, t)->hash))
 		return REASON_RATE;
 	return pacing_policy_reason(r, p);

@@ -44,7 +44,7 @@ static void queue_down(const struct reconcile *r, struct queue *q, uint32_t plac
 	queue_put(r, q, place, slot);
 }
 
-static bool queue_add(struct reconcile *r, struct queue *q, uint32_t slot)
+bool queue_add(struct reconcile *r, struct queue *q, uint32_t slot)
 {
 	if (!grow(r, &q->slots, q->n, &q->cap, sizeof(*q->slots)))
 		return false;
@@ -53,7 +53,7 @@ static bool queue_add(struct reconcile *r, struct queue *q, uint32_t slot)
 	return true;
 }
 
-static void queue_remove(const struct reconcile *r, struct queue *q, uint32_t place)
+void queue_remove(const struct reconcile *r, struct queue *q, uint32_t place)
 {
 	uint32_t last = q->slots[--q->n];
 
@@ -77,7 +77,7 @@ void pacing_enqueue(struct reconcile *r, uint32_t slot)
 	if (is_urgent ? t->place_kind == PLACE_URGENT && t->placed_scope == scope :
 			t->place_kind == PLACE_QUEUE && t->placed_in == t->rollout && t->placed_wave == t->wave && t->placed_scope == scope)
 		return;
-	if (t->place_kind == PLACE_SITE && !is_urgent && site_is_full(r, target_policy(r, t), t->site) && site_has(r, t->placed_in, t->site))
+	if (t->place_kind == PLACE_SITE && !is_urgent && site_keeps(r, slot))
 		return;
 	pacing_leave(r, slot);
 	if (!ro || scope == NONE || !queue_add(r, is_urgent ? &r->urgent[scope] : &ro->waves[t->wave].queues[scope], slot))
@@ -101,6 +101,8 @@ static void queue_leave(struct reconcile *r, struct target *t)
 	queue_remove(r, &ro->waves[t->placed_wave].queues[t->placed_scope], t->place.prev);
 	ro->waves[t->placed_wave].n_queued--;
 	ro->n_queued--;
+	if (t->site)
+		site_next(r, t);
 }
 
 void pacing_leave(struct reconcile *r, uint32_t slot)
@@ -138,11 +140,11 @@ static void start_precheck(struct reconcile *r, uint32_t slot, uint32_t probe)
 	uint32_t policy = target_policy(r, t), instance = device_at(r, t->device)->instance;
 	struct instance *inst = instance_at(r, instance);
 
+	inst->precheck_site = site_take(r, policy, t->site); /* before it leaves, or another of its site would take its turn */
 	pacing_leave(r, slot);
 	inst->precheck = slot;
 	inst->precheck_policy = policy;
 	inst->precheck_probe = probe;
-	inst->precheck_site = site_take(r, policy, t->site);
 	if (probe != NONE)
 		r->accounts[probe]->probes++;
 	r->policies[policy]->prechecks++;
