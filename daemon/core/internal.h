@@ -37,7 +37,9 @@
 #define DPI_RETRY_MAX_NS (60 * NS_PER_S)
 #define DPI_SHARE_OF_CALLS 4 /* first DPI reads take at most a quarter of the calls */
 #define LIMIT_CATALOGUES 1024
-#define SWEEP_DEVICES 256 /* of one step */
+#ifndef SLICE /* tests make it small */
+#define SLICE 512 /* targets of one step, of what touches many: 1 to 10 us each */
+#endif
 #define SCOPE_GIVEN_UP 3 /* listings of a scope that failed in a row, before anybody stops waiting for its first */
 #define LIMIT_CATALOGUE_ENTRIES 512
 
@@ -483,6 +485,8 @@ struct reconcile {
 	struct intent **settled; /* in this step */
 	uint32_t n_settled, cap_settled;
 	uint32_t in_flight, prechecks;
+	uint32_t pump_left; /* starts, and looks at full sites, that this step may still do */
+	struct timer pump_timer;
 
 	bool is_restored;
 	struct dirty *dirty, *storing; /* to be stored; under way */

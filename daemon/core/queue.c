@@ -140,6 +140,7 @@ static void start_precheck(struct reconcile *r, uint32_t slot, uint32_t probe)
 	uint32_t policy = target_policy(r, t), instance = device_at(r, t->device)->instance;
 	struct instance *inst = instance_at(r, instance);
 
+	r->pump_left--;
 	inst->precheck_site = site_take(r, policy, t->site); /* before it leaves, or another of its site would take its turn */
 	pacing_leave(r, slot);
 	inst->precheck = slot;
@@ -178,7 +179,20 @@ static void policy_wake(struct reconcile *r, struct policy_state *p)
 		earlier_timer(r, &p->timer, p->starts[p->n_starts - n].time_ns + HOUR_NS);
 }
 
-/* Of all scopes that may start, the first in order; sites that are full are passed over. */
+/* The first whose site has room: the others go to stand in line there. */
+static uint32_t queue_first(struct reconcile *r, const struct queue *q)
+{
+	for (; q->n > 0 && r->pump_left > 0; r->pump_left--) {
+		const struct target *t = target_at(r, q->slots[0]);
+
+		if (!site_is_full(r, target_policy(r, t), t->site))
+			return q->slots[0];
+		site_wait(r, q->slots[0]);
+	}
+	return NONE;
+}
+
+/* Of all scopes that may start, the first in order. */
 static uint32_t queues_next(struct reconcile *r, struct queue *queues, uint32_t *ret_probe)
 {
 	uint32_t best = NONE;
@@ -188,14 +202,8 @@ static uint32_t queues_next(struct reconcile *r, struct queue *queues, uint32_t 
 
 		if (queues[scope].n == 0 || !pacing_may_start(r, scope, &probe))
 			continue;
-		slot = queues[scope].slots[0];
-		while (site_is_full(r, target_policy(r, target_at(r, slot)), target_at(r, slot)->site)) {
-			site_wait(r, slot);
-			if (queues[scope].n == 0)
-				break;
-			slot = queues[scope].slots[0];
-		}
-		if (queues[scope].n == 0 || !catalogue_is_known(r, slot))
+		slot = queue_first(r, &queues[scope]);
+		if (slot == NONE || !catalogue_is_known(r, slot))
 			continue;
 		if (best == NONE || is_before(r, slot, best)) {
 			best = slot;
@@ -224,7 +232,7 @@ static uint32_t rollout_next(struct reconcile *r, struct rollout *ro, uint32_t *
 
 static bool is_full(const struct reconcile *r)
 {
-	return r->is_out_of_memory || r->in_flight + r->prechecks >= r->settings->max_in_flight;
+	return r->is_out_of_memory || r->pump_left == 0 || r->in_flight + r->prechecks >= r->settings->max_in_flight;
 }
 
 /* True when one was started. */
@@ -290,6 +298,7 @@ void pacing_pump(struct reconcile *r)
 	rollouts_check(r);
 	if (!r->settings->is_enforcing || !r->is_restored)
 		return;
+	r->pump_left = SLICE;
 	while (r->n_urgent > 0 && !is_full(r) && pump_urgent(r))
 		;
 	while (idle < r->n_rollouts && !is_full(r)) {
@@ -298,4 +307,6 @@ void pacing_pump(struct reconcile *r)
 		r->next_rollout = (r->next_rollout + 1) % r->n_rollouts;
 		idle = pump_rollout(r, ro) ? 0 : idle + 1;
 	}
+	if (r->pump_left == 0)
+		set_timer(r, &r->pump_timer, r->now_ns + 1);
 }

@@ -493,6 +493,7 @@ int reconcile_new(uint64_t seed, struct reconcile **ret_reconcile)
 	slab_init(&r->auto_policies, sizeof(struct auto_policy));
 	timer_init(&r->store_timer, TIMER_WAKE, 0);
 	timer_init(&r->sweep_timer, TIMER_SWEEP, 0);
+	timer_init(&r->pump_timer, TIMER_WAKE, 0);
 	*ret_reconcile = r;
 	return 0;
 }

@@ -159,12 +159,12 @@ static void stale_timer(struct reconcile *r, uint32_t scope)
 	struct scope_state *s = r->scopes[scope];
 	int64_t after_ns = stale_after_ns(r, scope);
 
-	while (s->seen.head != NONE) {
+	for (uint32_t n = 0; s->seen.head != NONE; n++) {
 		uint32_t slot = s->seen.head;
 		struct instance *inst = instance_at(r, slot);
 
-		if (inst->read_ns + after_ns > r->now_ns) {
-			set_timer(r, &s->stale_timer, inst->read_ns + after_ns);
+		if (inst->read_ns + after_ns > r->now_ns || n == SLICE) {
+			set_timer(r, &s->stale_timer, n == SLICE ? r->now_ns + 1 : inst->read_ns + after_ns);
 			return;
 		}
 		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);

@@ -28,7 +28,17 @@ static const char *const event_names[EVENT_N] = {
 	[EVENT_ACCOUNT] = "account",
 };
 
-#define KEPT 3 /* the machine takes time for itself: what only the longest shows may be that */
+#define KEPT 3
+
+/*
+ * A virtual machine loses time that is counted as the process's. The same scene has the same steps, so it is played twice, and
+ * of each step the lesser time counts.
+ */
+static struct {
+	float *us;
+	size_t n, cap, at;
+	bool is_second;
+} played;
 
 static struct {
 	double longest_us[KEPT], sum_us; /* longest first */
@@ -41,6 +51,20 @@ static double cpu_us(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static double compare(double took)
+{
+	if (played.is_second)
+		return played.at < played.n && played.us[played.at++] < took ? (double)played.us[played.at - 1] : took;
+	if (played.n == played.cap) {
+		played.cap = played.cap ? played.cap * 2 : 1 << 16;
+		played.us = realloc(played.us, played.cap * sizeof(*played.us));
+		if (!played.us)
+			abort();
+	}
+	played.us[played.n++] = (float)took;
+	return took;
 }
 
 static void keep(double longest_us[KEPT], double took)
@@ -60,7 +84,7 @@ int __wrap_reconcile_step(struct reconcile *r, const struct event *ev, struct pl
 	double began = cpu_us(), took;
 	int result = __real_reconcile_step(r, ev, ret_plan);
 
-	took = cpu_us() - began;
+	took = compare(cpu_us() - began);
 	kinds[ev->kind].n++;
 	kinds[ev->kind].sum_us += took;
 	keep(kinds[ev->kind].longest_us, took);
@@ -70,7 +94,7 @@ int __wrap_reconcile_step(struct reconcile *r, const struct event *ev, struct pl
 /* What was measured since the last call. */
 static void show(const char *what)
 {
-	for (unsigned int i = 0; i < EVENT_N; i++) {
+	for (unsigned int i = 0; i < EVENT_N && played.is_second; i++) {
 		const double *us = kinds[i].longest_us;
 
 		if (us[0] > SHOWN_US)
@@ -242,8 +266,17 @@ static void play(uint32_t n, const char *name, void (*scene)(struct world *w))
 	else
 		show("first listing, and a rollout");
 	if (w.failure)
-		printf("%s: %s\n", name, w.failure_text);
+		printf("%s: %s\n", name, w.failure_text); /* the numbers mean nothing then */
 	world_deinit(&w);
+}
+
+static void play_twice(uint32_t n, const char *name, void (*scene)(struct world *w))
+{
+	played.n = played.at = 0;
+	played.is_second = false;
+	play(n, name, scene);
+	played.is_second = true;
+	play(n, name, scene);
 }
 
 int main(int argc, char **argv)
@@ -259,6 +292,7 @@ int main(int argc, char **argv)
 
 	for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++)
 		if (argc < 3 || strcmp(argv[2], scenes[i].name) == 0)
-			play(n, scenes[i].name, scenes[i].scene);
+			play_twice(n, scenes[i].name, scenes[i].scene);
+	free(played.us);
 	return 0;
 }
