@@ -264,18 +264,24 @@ bool catalogue_is_known(struct reconcile *r, uint32_t slot)
 void sweep_begin(struct reconcile *r)
 {
 	r->sweep = 0;
-	set_timer(r, &r->sweep_timer, r->now_ns + 1);
+	set_timer(r, &r->sweep_timer, r->now_ns + SLICE_PAUSE_NS);
 }
 
 void sweep_go_on(struct reconcile *r)
 {
+	if (r->overtaken != NONE) {
+		settings_go_on(r);
+		set_timer(r, &r->sweep_timer, r->now_ns + SLICE_PAUSE_NS);
+		return;
+	}
 	for (uint32_t n = 0; r->sweep < r->devices.n; n++) {
 		if (n == SLICE) {
-			set_timer(r, &r->sweep_timer, r->now_ns + 1);
+			set_timer(r, &r->sweep_timer, r->now_ns + SLICE_PAUSE_NS);
 			return;
 		}
 		device_update(r, r->sweep++);
 	}
+	r->sweep = NONE;
 }
 
 /* ---- store ---- */

@@ -353,6 +353,7 @@ void instance_repin(struct reconcile *r, uint32_t slot)
 	struct instance *inst = instance_at(r, slot);
 	struct pin_subject subject = { 0 };
 
+	inst->is_overtaken = false;
 	inst->pins = ++r->repins;
 	if (inst->scope == NONE) {
 		inst->pin = PIN_NONE;
@@ -597,6 +598,8 @@ void instance_update(struct reconcile *r, uint32_t slot)
 
 	if (inst->born == 0 || inst->is_leaving || r->is_out_of_memory)
 		return;
+	if (inst->is_overtaken)
+		instance_repin(r, slot);
 	n = instance_targets(r, slot, targets);
 	for (uint32_t i = 0; i < n && !r->is_out_of_memory; i++) {
 		target_update(r, targets[i]);

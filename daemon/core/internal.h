@@ -37,8 +37,9 @@
 #define DPI_RETRY_MAX_NS (60 * NS_PER_S)
 #define DPI_SHARE_OF_CALLS 4 /* first DPI reads take at most a quarter of the calls */
 #define LIMIT_CATALOGUES 1024
-#ifndef SLICE /* tests make it small */
-#define SLICE 512 /* targets of one step, of what touches many: 1 to 10 us each */
+#ifndef SLICE /* a test makes it small, and the time between long */
+#define SLICE 512        /* targets of one step, of what touches many: 1 to 10 us each */
+#define SLICE_PAUSE_NS 1 /* then the next: with the next turn of the loop */
 #endif
 #define SCOPE_GIVEN_UP 3 /* listings of a scope that failed in a row, before anybody stops waiting for its first */
 #define LIMIT_CATALOGUE_ENTRIES 512
@@ -78,6 +79,7 @@ struct instance {
 	bool is_reading : 1;      /* a FOLLOW or READ of it is under way */
 	bool is_fresh_wanted : 1; /* its fresh read waits for that */
 	bool is_watched : 1;      /* even an unchanged observation of it may matter */
+	bool is_overtaken : 1;    /* not looked at since the settings changed: its pin is the one of the same name */
 	bool is_status_told : 1, is_serial_told : 1;
 	bool is_bound : 1; /* to a CCN, as its text says */
 };
@@ -318,7 +320,7 @@ struct rollout {
 	int64_t soak_start_ns; /* NEVER: the wave has not succeeded */
 	uint32_t ended, failed, failed_by[HALT_COUNT_N];
 	struct wave_state *waves;
-	uint32_t n_waves; /* with the last */
+	uint32_t n_waves, n_waves_next; /* with the last; by the settings that come */
 	uint32_t n_targets, n_behind, n_queued, n_at_sites; /* members; countable and not in sync; in its queues; waiting at sites */
 	bool is_dirty, is_to_check;
 	bool is_awaiting;   /* its match wave catches nothing that could go */
@@ -473,6 +475,7 @@ struct reconcile {
 	bool is_change_to_check;
 	struct queue *urgent; /* by scope */
 	uint32_t n_urgent;
+	uint32_t overtaken;   /* the first instance that may be, nobody starts before all were looked at; NONE: none is */
 	uint32_t sweep;       /* device to look at next; NONE: nothing is to be looked at */
 	struct timer sweep_timer;
 	struct account_state **accounts;
@@ -698,6 +701,7 @@ bool site_keeps(const struct reconcile *r, uint32_t target); /* it waits, and wh
 void site_leave(struct reconcile *r, uint32_t target);
 void site_next(struct reconcile *r, const struct target *t); /* one of its site left its queue: another may take its turn */
 uint32_t site_text(const struct reconcile *r, uint32_t site); /* interned name; NONE: "" */
+void sites_settings(struct reconcile *r); /* nobody waits anywhere any more */
 void site_init(struct reconcile *r);
 void site_deinit(struct reconcile *r);
 
@@ -717,7 +721,9 @@ void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed,
 void rollout_resume(struct reconcile *r, uint32_t rollout);
 void rollouts_free_ended(struct reconcile *r); /* at the beginning of a step */
 void rollouts_check(struct reconcile *r); /* at the end of a step */
-void rollouts_settings(struct reconcile *r); /* policies have other waves: all targets left their places before */
+/* Other settings: waves that are more or fewer now lose their members, all lose who is queued. Before and after they hold. */
+void rollouts_settings_come(struct reconcile *r, const struct settings *settings);
+void rollouts_settings(struct reconcile *r);
 struct rollout *rollout_find(const struct reconcile *r, uint32_t policy, enum version_type type, uint32_t version);
 void rollout_touch(struct reconcile *r, struct rollout *ro); /* it is to be stored */
 void rollout_restore(struct reconcile *r, const struct record *rec);
@@ -805,6 +811,7 @@ bool catalogue_record(const struct reconcile *r, uint32_t model, enum version_ty
 /* Every device is looked at again, some in each step. */
 void sweep_begin(struct reconcile *r);
 void sweep_go_on(struct reconcile *r);
+void settings_go_on(struct reconcile *r); /* reconcile.c: the same with every instance, by settings that are new */
 void catalogue_answer(struct reconcile *r, uint32_t catalogue, const struct event *ev);
 const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type);
 void catalogue_deinit(struct reconcile *r);

@@ -294,6 +294,8 @@ void pacing_pump(struct reconcile *r)
 	if (!r->settings)
 		return;
 	scopes_settle(r);
+	if (r->overtaken != NONE)
+		return; /* who was not looked at yet must neither start nor be missed in a wave */
 	approvals_check(r); /* first: who has leave counts in a wave, and an empty wave would be passed over */
 	rollouts_check(r);
 	if (!r->settings->is_enforcing || !r->is_restored)
@@ -308,5 +310,5 @@ void pacing_pump(struct reconcile *r)
 		idle = pump_rollout(r, ro) ? 0 : idle + 1;
 	}
 	if (r->pump_left == 0)
-		set_timer(r, &r->pump_timer, r->now_ns + 1);
+		set_timer(r, &r->pump_timer, r->now_ns + SLICE_PAUSE_NS);
 }

@@ -234,20 +234,56 @@ static void settings_pins(struct reconcile *r, const struct settings *settings)
 			r->pin_vias[i][k] = intern(r, settings->pins[i].via[k]);
 }
 
-/* With the old settings still in place: nothing may stand in a queue whose rollout or scope may be gone, nor count in its waves. */
-static void settings_leave_places(struct reconcile *r)
+/* It counts on where the number of waves is the same; in others it is aimed anew before anybody looks at its wave. */
+static void target_leave_place(struct reconcile *r, struct target *t)
 {
+	const struct rollout *ro = t->rollout == NONE ? NULL : r->rollouts[t->rollout];
+	const struct rollout *counted = t->counted.rollout == NONE ? NULL : r->rollouts[t->counted.rollout];
+
+	t->place_kind = PLACE_NOWHERE;
+	t->place = (struct link){ NONE, NONE };
+	if (ro && ro->n_waves != ro->n_waves_next)
+		t->rollout = NONE;
+	if (counted && counted->n_waves != counted->n_waves_next)
+		t->counted = (struct counted){ .rollout = NONE };
+}
+
+/* All at once, whatever they left: nothing may stand in a queue whose rollout or scope may be gone. */
+static void settings_leave_places(struct reconcile *r, const struct settings *settings)
+{
+	rollouts_settings_come(r, settings);
 	for (uint32_t slot = 0; slot < r->targets.n; slot++)
-		if (target_at(r, slot)->place_kind == PLACE_SITE)
-			pacing_leave(r, slot); /* first, so that nobody takes the turn of one that leaves a queue */
-	for (uint32_t slot = 0; slot < r->targets.n; slot++) {
-		pacing_leave(r, slot);
-		target_at(r, slot)->counted = (struct counted){ .rollout = NONE };
+		if (target_at(r, slot)->born)
+			target_leave_place(r, target_at(r, slot));
+	for (uint32_t i = 0; i < r->n_catalogues; i++)
+		r->catalogues[i]->targets = (struct list){ NONE, NONE };
+	for (uint32_t i = 0; i < r->n_changes; i++) {
+		r->changes[i].waiting = (struct list){ NONE, NONE };
+		r->changes[i].n = 0;
 	}
 	for (uint32_t i = 0; r->urgent && i < r->n_scopes; i++)
 		free(r->urgent[i].slots);
 	free(r->urgent);
 	r->urgent = NULL;
+	r->n_urgent = 0;
+	sites_settings(r);
+}
+
+/* The new number of each old pin, by its name; owned by the caller, NULL when memory is out. */
+static uint32_t *pins_moved(struct reconcile *r, const struct settings *settings)
+{
+	uint32_t n = r->settings ? r->settings->n_pins : 0, *moved = calloc(n + 1u, sizeof(*moved)), next = 0;
+
+	r->is_out_of_memory |= !moved;
+	for (uint32_t i = 0; moved && i < n; i++) {
+		moved[i] = PIN_NONE;
+		/* from where the one before was found: few pins move, so this is mostly the first look */
+		for (uint32_t k = 0; k < settings->n_pins && moved[i] == PIN_NONE; k++)
+			if (strcmp(r->settings->pins[i].name, settings->pins[(next + k) % settings->n_pins].name) == 0)
+				moved[i] = (next + k) % settings->n_pins;
+		next = moved[i] == PIN_NONE ? next : moved[i] + 1;
+	}
+	return moved;
 }
 
 /* What is left of a scope that is gone: only instances with an unsettled intent, until that ends. */
@@ -266,32 +302,66 @@ static void instance_move(struct reconcile *r, uint32_t slot, const uint32_t *mo
 	inst->scope = moved[inst->scope];
 }
 
-static void settings_instances(struct reconcile *r, const uint32_t *moved)
+/* All pins first: a removal looks at other instances. */
+static void look_at(struct reconcile *r, uint32_t from, uint32_t to)
 {
-	for (uint32_t slot = 0; slot < r->instances.n; slot++)
-		if (instance_at(r, slot)->born)
-			instance_move(r, slot, moved);
-	for (uint32_t i = 0; i < r->n_intents; i++)
-		if (r->intents[i]->scope != NONE)
-			r->intents[i]->scope = moved[r->intents[i]->scope];
-	/* all pins first: a removal looks at other instances, and they must not name pins of the old settings */
-	for (uint32_t slot = 0; slot < r->instances.n && !r->is_out_of_memory; slot++)
+	for (uint32_t slot = from; slot < to && !r->is_out_of_memory; slot++)
 		if (instance_at(r, slot)->born && !instance_at(r, slot)->is_leaving)
 			instance_repin(r, slot);
-	for (uint32_t slot = 0; slot < r->instances.n && !r->is_out_of_memory; slot++) {
+	for (uint32_t slot = from; slot < to && !r->is_out_of_memory; slot++) {
 		const struct instance *inst = instance_at(r, slot);
 
 		if (inst->born && !inst->is_leaving && inst->scope == NONE && !instance_has_intent(r, inst))
 			instance_remove(r, slot);
 	}
-	for (uint32_t slot = 0; slot < r->instances.n && !r->is_out_of_memory; slot++)
+	for (uint32_t slot = from; slot < to && !r->is_out_of_memory; slot++)
 		instance_update(r, slot);
+}
+
+void settings_go_on(struct reconcile *r)
+{
+	uint32_t from = r->overtaken, n = r->instances.n;
+
+	r->overtaken = n - from > SLICE ? from + SLICE : NONE;
+	look_at(r, from, r->overtaken == NONE ? n : r->overtaken);
+}
+
+/* What is about to start is looked at in the step of the settings: tighter ones hold at once for what has not left. */
+static void look_at_busy(struct reconcile *r)
+{
+	for (uint32_t slot = 0; slot < r->instances.n; slot++)
+		if (instance_at(r, slot)->is_overtaken && instance_at(r, slot)->precheck != NONE)
+			instance_update(r, slot);
+	for (uint32_t i = intents_storing(r); i < r->n_intents; i++)
+		if (target_instance(r, target_at(r, r->intents[i]->target))->is_overtaken)
+			instance_update(r, device_at(r, target_at(r, r->intents[i]->target)->device)->instance);
 	for (uint32_t i = 0; i < r->n_intents;) {
 		uint64_t id = r->intents[i]->id;
 
 		intent_check(r, r->intents[i]);
 		i += i < r->n_intents && r->intents[i]->id == id;
 	}
+}
+
+static void settings_instances(struct reconcile *r, const uint32_t *moved, const uint32_t *pins)
+{
+	for (uint32_t slot = 0; slot < r->instances.n; slot++) {
+		struct instance *inst = instance_at(r, slot);
+
+		if (!inst->born)
+			continue;
+		instance_move(r, slot, moved);
+		inst->pin = inst->pin == PIN_NONE ? PIN_NONE : pins[inst->pin];
+		inst->is_overtaken = true;
+	}
+	for (uint32_t i = 0; i < r->n_intents; i++)
+		if (r->intents[i]->scope != NONE)
+			r->intents[i]->scope = moved[r->intents[i]->scope];
+	r->overtaken = 0;
+	settings_go_on(r);
+	if (r->overtaken != NONE)
+		set_timer(r, &r->sweep_timer, r->now_ns + SLICE_PAUSE_NS);
+	look_at_busy(r);
 	for (uint32_t slot = 0; slot < r->devices.n && !r->is_out_of_memory; slot++)
 		if (device_at(r, slot)->claims == NONE) {
 			device_look_up(r, device_at(r, slot));
@@ -301,13 +371,15 @@ static void settings_instances(struct reconcile *r, const uint32_t *moved)
 
 static void settings_take(struct reconcile *r, const struct settings *settings)
 {
-	uint32_t *moved = calloc(r->n_scopes + 1u, sizeof(*moved));
+	uint32_t *moved = calloc(r->n_scopes + 1u, sizeof(*moved)), *pins = pins_moved(r, settings);
 
-	if (!moved) {
+	if (!moved || !pins) {
 		r->is_out_of_memory = true;
+		free(moved);
+		free(pins);
 		return;
 	}
-	settings_leave_places(r);
+	settings_leave_places(r, settings);
 	settings_scopes(r, settings, moved);
 	auto_settings(r, moved);
 	settings_policies(r, settings);
@@ -319,10 +391,11 @@ static void settings_take(struct reconcile *r, const struct settings *settings)
 	if (!r->is_out_of_memory)
 		rollouts_settings(r);
 	if (!r->is_out_of_memory)
-		settings_instances(r, moved);
+		settings_instances(r, moved, pins);
 	for (uint32_t i = 0; i < r->n_scopes && !r->is_out_of_memory; i++)
 		schedule_scope(r, i);
 	free(moved);
+	free(pins);
 }
 
 /* ---- events ---- */
@@ -484,6 +557,7 @@ int reconcile_new(uint64_t seed, struct reconcile **ret_reconcile)
 	r->seed = seed;
 	r->now_ns = NEVER;
 	r->store_retry_ns = NEVER;
+	r->sweep = r->overtaken = NONE;
 	slab_init(&r->instances, sizeof(struct instance));
 	slab_init(&r->devices, sizeof(struct device));
 	slab_init(&r->targets, sizeof(struct target));

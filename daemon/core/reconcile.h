@@ -462,6 +462,8 @@ struct policy_view {
 bool reconcile_policy(const struct reconcile *r, uint32_t policy, struct policy_view *ret_view);
 uint32_t reconcile_in_flight(const struct reconcile *r);
 bool reconcile_is_paused(const struct reconcile *r); /* everything: pause --all */
+/* A large fleet is still being looked at by new settings: nothing starts, and who was not looked at is shown by the pin of the same name. */
+bool reconcile_is_looking(const struct reconcile *r);
 
 /* One line of trace for an action, deterministic, without newline: the golden of simulations. Returns its length. */
 size_t reconcile_trace(const struct reconcile *r, const struct action *a, char *buf, size_t size);

@@ -65,16 +65,33 @@ static void rollout_tell(struct reconcile *r, const struct rollout *ro, enum rol
 	a->to = strings_text(&r->strings, ro->version);
 }
 
-static void waves_free(struct rollout *ro)
+static void queues_free(struct rollout *ro)
 {
 	for (uint32_t w = 0; w < ro->n_waves; w++) {
 		for (uint32_t i = 0; ro->waves[w].queues && i < ro->waves[w].n_queues; i++)
-			free(ro->waves[w].queues[i].slots); /* empty: everything left its place before */
+			free(ro->waves[w].queues[i].slots);
 		free(ro->waves[w].queues);
+		ro->waves[w].queues = NULL;
+		ro->waves[w].n_queues = ro->waves[w].n_queued = 0;
 	}
+	ro->n_queued = ro->n_at_sites = 0;
+}
+
+static void waves_free(struct rollout *ro)
+{
+	queues_free(ro);
 	free(ro->waves);
 	ro->waves = NULL;
 	ro->n_waves = 0;
+}
+
+static void queues_make(struct reconcile *r, struct rollout *ro)
+{
+	for (uint32_t w = 0; w < ro->n_waves; w++) {
+		ro->waves[w].queues = calloc(r->n_scopes + 1u, sizeof(struct queue));
+		ro->waves[w].n_queues = r->n_scopes;
+		r->is_out_of_memory |= !ro->waves[w].queues;
+	}
 }
 
 static void waves_make(struct reconcile *r, struct rollout *ro)
@@ -84,13 +101,9 @@ static void waves_make(struct reconcile *r, struct rollout *ro)
 
 	ro->waves = calloc(n, sizeof(*ro->waves));
 	ro->n_waves = ro->waves ? n : 0;
-	for (uint32_t w = 0; w < ro->n_waves; w++) {
-		ro->waves[w].queues = calloc(r->n_scopes + 1u, sizeof(struct queue));
-		ro->waves[w].n_queues = r->n_scopes;
-		r->is_out_of_memory |= !ro->waves[w].queues;
-	}
+	queues_make(r, ro);
 	r->is_out_of_memory |= !ro->waves;
-	ro->n_targets = ro->n_behind = ro->n_queued = 0;
+	ro->n_targets = ro->n_behind = 0;
 	if (ro->wave >= n)
 		ro->wave = n - 1;
 }
@@ -644,6 +657,18 @@ enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, 
 
 /* ---- settings, restart ---- */
 
+void rollouts_settings_come(struct reconcile *r, const struct settings *settings)
+{
+	for (uint32_t i = 0; i < r->n_rollouts; i++) {
+		const char *name = strings_text(&r->strings, r->policies[r->rollouts[i]->policy]->name);
+
+		r->rollouts[i]->n_waves_next = 1;
+		for (uint32_t k = 0; k < settings->n_policies; k++)
+			if (strcmp(settings->policies[k].name, name) == 0)
+				r->rollouts[i]->n_waves_next = settings->policies[k].n_waves + 1;
+	}
+}
+
 void rollouts_settings(struct reconcile *r)
 {
 	for (uint32_t i = 0; i < r->n_rollouts && !r->is_out_of_memory; i++) {
@@ -651,8 +676,13 @@ void rollouts_settings(struct reconcile *r)
 
 		if (!ro->is_used)
 			continue;
-		waves_free(ro);
-		waves_make(r, ro);
+		if (ro->n_waves == ro->n_waves_next) {
+			queues_free(ro);
+			queues_make(r, ro);
+		} else {
+			waves_free(ro);
+			waves_make(r, ro);
+		}
 		rollout_to_check(r, ro);
 	}
 }

@@ -164,7 +164,7 @@ static void stale_timer(struct reconcile *r, uint32_t scope)
 		struct instance *inst = instance_at(r, slot);
 
 		if (inst->read_ns + after_ns > r->now_ns || n == SLICE) {
-			set_timer(r, &s->stale_timer, n == SLICE ? r->now_ns + 1 : inst->read_ns + after_ns);
+			set_timer(r, &s->stale_timer, n == SLICE ? r->now_ns + SLICE_PAUSE_NS : inst->read_ns + after_ns);
 			return;
 		}
 		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);

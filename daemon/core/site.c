@@ -147,6 +147,18 @@ static void site_drop_if_idle(struct reconcile *r, uint32_t slot)
 	slab_give(&r->sites, slot);
 }
 
+void sites_settings(struct reconcile *r)
+{
+	for (uint32_t slot = 0; slot < r->sites.n; slot++) {
+		struct site *s = site_at(r, slot);
+
+		lines_free(s);
+		s->lines = NULL;
+		s->n_lines = s->cap_lines = 0;
+		site_drop_if_idle(r, slot);
+	}
+}
+
 /*
  * The first of a line goes back to its queue, if there is room. One of each line is enough: who comes after it in its queue
  * could not start before it, and when it leaves the queue the next one goes (site_next()). One of each line it must be: what

@@ -328,3 +328,8 @@ uint32_t reconcile_in_flight(const struct reconcile *r)
 {
 	return r->in_flight;
 }
+
+bool reconcile_is_looking(const struct reconcile *r)
+{
+	return r->overtaken != NONE;
+}

@@ -200,7 +200,8 @@ static void look_at_target(struct observer *o, uint32_t slot)
 	}
 	if (t->is_live && t->view.born != v.born)
 		*t = (struct seen_target){0};
-	check_target(o, slot, &v);
+	if (!reconcile_is_looking(o->w->core))
+		check_target(o, slot, &v);
 	t->is_live = true;
 	t->view = v;
 }
@@ -290,6 +291,8 @@ void observer_views(struct observer *o, const struct event *ev, const struct pla
 	check_pacing(o);
 	if (o->w->checks_all || o->countdown == 0 || ev->kind == EVENT_SETTINGS) {
 		o->countdown = 64 + (uint64_t)slots * 4;
+		if (reconcile_is_looking(o->w->core))
+			o->countdown = 0; /* all of it once that is over */
 		look_at_all(o);
 		observer_store_all(o);
 		return;
