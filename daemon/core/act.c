@@ -256,7 +256,7 @@ static bool upgrade_target(struct reconcile *r, uint32_t slot, const struct act 
 	struct history *h = target_desired(t) ? target_history(r, t) : NULL;
 
 	(void)act;
-	if (!h || h->urgent == target_desired(t) || t->reported == target_desired(t))
+	if (!h || h->urgent == target_desired(t) || t->phase == PHASE_IN_SYNC || t->phase == PHASE_AHEAD)
 		return false;
 	h->urgent = target_desired(t);
 	return true;

@@ -150,8 +150,7 @@ struct remembered {
 	char *serial_number; /* NULL: empty slot */
 	struct history *history;
 	int64_t first_seen_s, drift_since_s, left_ns, approved_ns, wait_ns;
-	uint32_t hash, approved;
-	bool is_of_earlier_life;
+	uint32_t hash, approved, account; /* account: where its change counts; interned */
 	uint8_t version_type, wait, wait_reason, n_waits;
 };
 #define REMEMBER_NS (30 * 24 * HOUR_NS)
@@ -379,7 +378,8 @@ struct account_state {
 	uint32_t pauses;      /* in a row, for the backoff */
 	int64_t probe_ns;
 	uint32_t managed; /* targets with a desired version */
-	int64_t *changes; /* when desired versions changed without an operator's word, in the last day; oldest first */
+	int64_t *changes; /* when desired versions changed without an operator's word, in the last day */
+	bool is_changes_sorted;
 	uint32_t n_changes, cap_changes;
 	uint32_t forbidden[FORBIDDEN_IN_A_ROW]; /* instances of the last refusals in a row */
 	uint32_t n_forbidden;
@@ -727,7 +727,8 @@ void approval_leave(struct reconcile *r, uint32_t target);
 void approvals_check(struct reconcile *r); /* at the end of a step */
 /* Up to `count` of them; returns how many waited: above `count` nothing was done. */
 uint32_t approval_grant(struct reconcile *r, uint32_t account, enum version_type type, uint32_t version, uint32_t count);
-void approval_restored(struct reconcile *r, const struct target *t); /* its change of the last day counts again */
+uint32_t approval_account(const struct reconcile *r, const struct target *t); /* its account's name, interned; 0: none */
+void approval_restored(struct reconcile *r, const struct remembered *m); /* its change of the last day counts again, wherever it is now */
 void approval_deinit(struct reconcile *r);
 
 /* ---- act.c: operators' words ---- */

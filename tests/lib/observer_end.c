@@ -202,6 +202,14 @@ static void close_intent(struct observer *o, const struct seen_intent *in)
 	o->n_open = n;
 }
 
+/* What was refused for a cause that the target has no part in tried nothing. */
+static bool is_try(const struct action *a)
+{
+	if (a->outcome == INTENT_REFUSED)
+		return a->reason != REASON_THROTTLED && a->reason != REASON_OFFLINE && a->reason != REASON_CREDENTIALS;
+	return a->outcome != INTENT_WITHDRAWN;
+}
+
 void observer_settled(struct observer *o, const struct action *a)
 {
 	struct seen_intent *in = observer_intent(o, a->intent);
@@ -213,7 +221,7 @@ void observer_settled(struct observer *o, const struct action *a)
 	in->is_settled = true;
 	in->ended = a->outcome;
 	in->is_withdrawn = a->outcome == INTENT_WITHDRAWN;
-	if (!in->is_withdrawn)
+	if (is_try(a))
 		in->serial_of->counts[in->type].urgent = 0; /* upgrade-now is for one try */
 	close_intent(o, in);
 	check_outcome(o, in, a);

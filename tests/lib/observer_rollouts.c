@@ -247,7 +247,7 @@ static void take_word(struct seen_counts *c, const struct target_view *v, enum a
 		memset(c->made, 0, sizeof(c->made));
 		c->terminal = 0;
 		c->next_ns = next_ns;
-	} else if (kind == ACT_UPGRADE_NOW && v->desired[0] && strcmp(v->reported, v->desired) != 0) {
+	} else if (kind == ACT_UPGRADE_NOW && v->desired[0] && v->phase != PHASE_IN_SYNC && v->phase != PHASE_AHEAD) {
 		c->urgent = world_version_rank(v->desired) + 1;
 	}
 }
@@ -257,7 +257,7 @@ static void on_targets(struct observer *o, const struct act *act)
 	struct target_view v;
 
 	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++) {
-		if (!reconcile_target_facts(o->w->core, slot, &v) || !act->serial_number || strcmp(v.serial_number, act->serial_number) != 0 ||
+		if (!reconcile_target(o->w->core, slot, &v) || !act->serial_number || strcmp(v.serial_number, act->serial_number) != 0 ||
 		    (act->version_type && (int)v.version_type != type_of(act->version_type)))
 			continue;
 		take_word(&observer_serial(o, v.serial_number)->counts[v.version_type], &v, act->kind);
@@ -440,6 +440,17 @@ static void check_change(struct observer *o, struct seen_serial *s, const struct
 	}
 }
 
+/* It waits no more for the version that was to come now: it has it, a newer one, or another is desired. */
+static bool is_urgency_over(const struct observer *o, const char *serial, enum version_type type, int urgent)
+{
+	struct target_view v;
+
+	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++)
+		if (reconcile_target(o->w->core, slot, &v) && v.version_type == type && strcmp(v.serial_number, serial) == 0)
+			return v.phase == PHASE_IN_SYNC || v.phase == PHASE_AHEAD || (v.desired[0] && world_version_rank(v.desired) + 1 != urgent);
+	return false;
+}
+
 /* The words and leaves that a record of a target holds are those that were given. */
 void observer_check_words(struct observer *o, const struct record *rec)
 {
@@ -449,6 +460,8 @@ void observer_check_words(struct observer *o, const struct record *rec)
 
 	if ((rec->text[REC_TARGET_TEXT_HELD_BY][0] != '\0') != c->is_held)
 		world_break(o->w, "rule 11", "%s is stored as %s, and is not", s->serial, c->is_held ? "not held" : "held");
+	if (c->urgent && !rec->text[REC_TARGET_TEXT_URGENT][0] && is_urgency_over(o, s->serial, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], c->urgent))
+		c->urgent = 0;
 	if (world_version_rank(rec->text[REC_TARGET_TEXT_URGENT]) + 1 != c->urgent)
 		world_break(o->w, "rule 11", "%s is stored as urgent for \"%s\"", s->serial, rec->text[REC_TARGET_TEXT_URGENT]);
 	if (approved != c->approved)
