@@ -254,9 +254,10 @@ static bool upgrade_target(struct reconcile *r, uint32_t slot, const struct act 
 {
 	struct target *t = target_at(r, slot);
 	struct history *h = target_desired(t) ? target_history(r, t) : NULL;
+	enum phase phase = stand_exact(r, slot).phase;
 
 	(void)act;
-	if (!h || h->urgent == target_desired(t) || t->phase == PHASE_IN_SYNC || t->phase == PHASE_AHEAD)
+	if (!h || h->urgent == target_desired(t) || phase == PHASE_IN_SYNC || phase == PHASE_AHEAD)
 		return false;
 	h->urgent = target_desired(t);
 	return true;

@@ -440,7 +440,7 @@ static void check_change(struct observer *o, struct seen_serial *s, const struct
 	}
 }
 
-/* It waits no more for the version that was to come now: it has it, a newer one, or another is desired. */
+/* It waits no more for the version that was to come now: it has it, a newer one, or another is desired. Of one that left, nobody knows. */
 static bool is_urgency_over(const struct observer *o, const char *serial, enum version_type type, int urgent)
 {
 	struct target_view v;
@@ -448,7 +448,7 @@ static bool is_urgency_over(const struct observer *o, const char *serial, enum v
 	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++)
 		if (reconcile_target(o->w->core, slot, &v) && v.version_type == type && strcmp(v.serial_number, serial) == 0)
 			return v.phase == PHASE_IN_SYNC || v.phase == PHASE_AHEAD || (v.desired[0] && world_version_rank(v.desired) + 1 != urgent);
-	return false;
+	return true;
 }
 
 /* The words and leaves that a record of a target holds are those that were given. */
@@ -463,7 +463,7 @@ void observer_check_words(struct observer *o, const struct record *rec)
 	if (c->urgent && !rec->text[REC_TARGET_TEXT_URGENT][0] && is_urgency_over(o, s->serial, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], c->urgent))
 		c->urgent = 0;
 	if (world_version_rank(rec->text[REC_TARGET_TEXT_URGENT]) + 1 != c->urgent)
-		world_break(o->w, "rule 11", "%s is stored as urgent for \"%s\"", s->serial, rec->text[REC_TARGET_TEXT_URGENT]);
+		world_break(o->w, "rule 11", "%s %s is stored as urgent for \"%s\", %d", s->serial, version_type_names[rec->number[REC_TARGET_VERSION_TYPE]], rec->text[REC_TARGET_TEXT_URGENT], c->urgent);
 	if (approved != c->approved)
 		check_change(o, s, rec);
 	c->approved = approved;

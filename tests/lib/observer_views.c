@@ -75,6 +75,16 @@ __attribute__((format(printf, 4, 5))) static void break_target(const struct obse
 		    reason_names[v->reason], text);
 }
 
+#define LATE (120 * NS_PER_S)
+
+/* A round of reads, one an instance at a quarter of the calls, can take longer than the interval that is asked for. */
+static int64_t dpi_interval_ns(const struct observer *o, const struct scope *scope)
+{
+	int64_t round_ns = (int64_t)((double)(4 * NS_PER_S) / scope->calls_per_second * (double)o->n_live);
+
+	return scope->dpi_poll_interval_ns > round_ns ? scope->dpi_poll_interval_ns : round_ns;
+}
+
 /* An instance that is not seen any more makes both stale; a DPI version becomes so by itself, too. */
 static void check_stale(struct observer *o, const struct seen_box *box, const struct target_view *v, const struct seen_device *d)
 {
@@ -84,9 +94,9 @@ static void check_stale(struct observer *o, const struct seen_box *box, const st
 
 	if (v->reason == REASON_STALE && !has_left && age < 3 * scope->poll_interval_ns && (!is_dpi || dpi_age < 3 * scope->dpi_poll_interval_ns))
 		break_target(o, "rule 8", v, "read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
-	/* some late ticks on top */
-	if (v->phase > PHASE_UNKNOWN && (age > 3 * scope->poll_interval_ns + 30 * NS_PER_S ||
-					 (is_dpi && dpi_age > 3 * scope->dpi_poll_interval_ns + 30 * NS_PER_S)))
+	/* late ticks, and the time of a listing: who is looked at is in the order of arrival, and its pages come with its end */
+	if (v->phase > PHASE_UNKNOWN && (age > 3 * scope->poll_interval_ns + LATE ||
+					 (is_dpi && dpi_age > 3 * dpi_interval_ns(o, scope) + LATE)))
 		break_target(o, "rule 8", v, "not stale, read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
 }
 
