@@ -705,7 +705,7 @@ void rollout_uncount(struct reconcile *r, uint32_t target);
 enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent);
 enum reason rollout_reason_but_gate(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent);
 uint32_t rollout_unapproved(const struct rollout *ro); /* how many of its targets wait with approval */
-bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro); /* until a person acts */
+bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro, uint32_t wave); /* until a person acts, for its targets of this wave */
 bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro);
 /* A target of it was verified or failed: counts for halts, once since the last resume. */
 void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed, enum reason reason);

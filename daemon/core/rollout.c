@@ -604,9 +604,9 @@ bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro)
 	return false;
 }
 
-bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro)
+bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro, uint32_t wave)
 {
-	return ro->halt_cause || ro->is_awaiting || rollout_is_paused(r, ro);
+	return ro->halt_cause || (ro->is_awaiting && wave >= ro->wave) || rollout_is_paused(r, ro);
 }
 
 /* The gate left out: NONE when only that may stand in the way. */

@@ -58,13 +58,21 @@ static void check_pair(struct observer *o, const struct seen_intent *in)
 		break_intent(o, "rule 1", in, "%s goes first and is at %d of %d", box->fresh_serials[first], have, want);
 }
 
+/* Nobody waits for one that waits for a person's word since this very step. */
+static bool is_awaiting(const struct observer *o, const struct target_view *v)
+{
+	struct rollout_view ro;
+
+	return reconcile_rollout(o->w->core, v->rollout, &ro) && ro.is_awaiting_approval && v->wave >= ro.wave;
+}
+
 static void check_device_first(struct observer *o, const struct seen_intent *in)
 {
 	for (uint32_t i = 0; in->type == VERSION_TYPE_DPI && i < in->box->n_slots; i++) {
 		const struct seen_target *t = observer_target(o, in->box->slots[i]);
 
 		if (t->is_live && t->view.instance == in->box->slot && t->view.version_type == VERSION_TYPE_DEVICE && t->view.is_behind &&
-		    t->phase == PHASE_WAITING && t->view.policy == in->policy && t->view.reason >= REASON_MAX_IN_FLIGHT)
+		    t->phase == PHASE_WAITING && t->view.policy == in->policy && t->view.reason >= REASON_MAX_IN_FLIGHT && !is_awaiting(o, &t->view))
 			break_intent(o, "rule 1", in, "its device target is behind and %s", reason_names[t->reason]);
 	}
 }
