@@ -154,9 +154,9 @@ static struct result approve_wave(struct reconcile *r, const struct act *act)
 			if (strcmp(r->settings->policies[index].waves[w].name, act->wave) != 0 || w > ro->wave)
 				continue;
 			n_found++;
-			if (ro->approved_wave >= (int32_t)w)
-				continue;
-			ro->approved_wave = (int32_t)w;
+			if (w < ro->wave || ro->approved == ro->wave_name)
+				continue; /* it has passed, or may */
+			ro->approved = ro->wave_name;
 			ro->is_to_check = r->is_rollout_to_check = true;
 			rollout_touch(r, ro);
 			n++;
