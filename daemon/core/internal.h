@@ -318,6 +318,7 @@ struct rollout {
 	uint32_t n_targets, n_behind, n_queued; /* members; countable and not in sync; in its queues */
 	bool is_dirty, is_to_check;
 	bool is_awaiting;   /* its match wave catches nothing that could go */
+	uint32_t told_awaiting; /* interned: the wave of which that was told; 0: none */
 	bool is_ended;      /* in this step: nobody's any more, and still to be looked at */
 	bool is_of_earlier_life; /* and not looked at in this one */
 	bool is_judged;     /* it was looked at with the whole inventory */

@@ -63,6 +63,7 @@ static void rollout_tell(struct reconcile *r, const struct rollout *ro, enum rol
 	a->version_type = ro->version_type;
 	a->policy = r->policies[ro->policy]->index;
 	a->to = strings_text(&r->strings, ro->version);
+	a->wave = ro->wave_name ? strings_text(&r->strings, ro->wave_name) : "last";
 }
 
 static void waves_free(struct rollout *ro)
@@ -434,10 +435,8 @@ bool inventory_is_complete(const struct reconcile *r)
 	return true;
 }
 
-static void wave_advance(struct reconcile *r, struct rollout *ro)
+static void wave_advance(struct reconcile *r, struct rollout *ro, const struct policy *policy)
 {
-	const struct policy *policy = settings_policy(r, ro);
-
 	ro->passed = passed_names(r, ro->passed, policy, ro->wave);
 	wave_set(r, ro, policy, passed_next(r, ro->passed, policy, ro->wave + 1));
 	ro->last_progress_s = r->wall_s;
@@ -474,7 +473,7 @@ static int64_t dpi_patience_ns(const struct reconcile *r, const struct rollout *
 }
 
 /* Nothing of it counts, and others are behind. True when the next wave is current now. */
-static bool empty_wave_judge(struct reconcile *r, struct rollout *ro, const struct wave *wave, const struct wave_state *w)
+static bool empty_wave_judge(struct reconcile *r, struct rollout *ro, const struct policy *policy, const struct wave_state *w)
 {
 	int64_t patience_ns = w->phases[PHASE_UNKNOWN] > 0 && ro->version_type == VERSION_TYPE_DPI ? dpi_patience_ns(r, ro) : NEVER;
 
@@ -483,21 +482,27 @@ static bool empty_wave_judge(struct reconcile *r, struct rollout *ro, const stru
 		return false;
 	}
 	/* what only waits for leave goes before the waves after it */
-	ro->is_awaiting = w->unapproved > 0 || (wave->is_match && ro->approved != ro->wave_name);
-	if (ro->is_awaiting)
-		return false;
-	wave_advance(r, ro);
-	return true;
+	ro->is_awaiting = w->unapproved > 0 || (policy->waves[ro->wave].is_match && ro->approved != ro->wave_name);
+	if (!ro->is_awaiting) {
+		wave_advance(r, ro, policy);
+		return true;
+	}
+	if (w->unapproved == 0 && ro->told_awaiting != ro->wave_name) { /* who waits for leave is told by itself */
+		ro->told_awaiting = ro->wave_name;
+		rollout_tell(r, ro, ROLLOUT_AWAITING);
+	}
+	return false;
 }
 
 /* True when the next wave is current now. */
-static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct wave *wave)
+static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct policy *policy)
 {
+	const struct wave *wave = &policy->waves[ro->wave];
 	const struct wave_state *w = &ro->waves[ro->wave];
 	uint32_t needs = wave_needs(wave, w);
 
 	if (w->countable == 0)
-		return ro->n_behind > 0 && empty_wave_judge(r, ro, wave, w);
+		return ro->n_behind > 0 && empty_wave_judge(r, ro, policy, w);
 	if (w->countable - w->lost < needs) {
 		rollout_halt(r, ro, HALT_WAVE, REASON_NONE);
 		return false;
@@ -509,7 +514,7 @@ static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct wav
 	if (ro->soak_start_ns == NEVER)
 		soak_set(r, ro, r->now_ns);
 	if (r->now_ns - ro->soak_start_ns >= wave->soak_ns) {
-		wave_advance(r, ro);
+		wave_advance(r, ro, policy);
 		return true;
 	}
 	set_timer(r, &ro->timer, ro->soak_start_ns + wave->soak_ns);
@@ -600,7 +605,7 @@ static void rollout_check(struct reconcile *r, struct rollout *ro)
 	judge_failures(r, ro);
 	ro->is_awaiting = false;
 	while (!ro->halt_cause && ro->wave + 1 < ro->n_waves)
-		if (!wave_judge(r, ro, &policy->waves[ro->wave]))
+		if (!wave_judge(r, ro, policy))
 			break;
 	if (ro->is_awaiting != was_awaiting)
 		sweep_begin(r);
