@@ -301,8 +301,10 @@ struct rollout {
 	uint32_t version; /* interned */
 	enum version_type version_type;
 	uint32_t epoch;   /* counts resumes: failures before the last one do not count */
-	uint32_t wave;    /* current */
-	int32_t approved_wave; /* up to which an operator said yes to what is caught; -1: none */
+	uint32_t wave;    /* current: the first that has not passed */
+	uint32_t wave_name; /* interned, 0: the last; the soak is of this one */
+	uint32_t passed;  /* interned: names of the waves that have passed, see passed.c */
+	uint32_t approved; /* interned: the wave of which an operator said yes to what it catches; 0: none */
 	enum halt_cause halt_cause;
 	enum reason halt_reason;
 	int64_t halted_s, first_seen_s, last_progress_s;
@@ -315,6 +317,7 @@ struct rollout {
 	uint32_t n_targets, n_behind, n_queued; /* members; countable and not in sync; in its queues */
 	bool is_dirty, is_to_check;
 	bool is_awaiting;   /* its match wave catches nothing that could go */
+	uint32_t told_awaiting; /* interned: the wave of which that was told; 0: none */
 	bool is_ended;      /* in this step: nobody's any more, and still to be looked at */
 	bool is_of_earlier_life; /* and not looked at in this one */
 	bool is_judged;     /* it was looked at with the whole inventory */
@@ -720,6 +723,12 @@ bool rollout_record(const struct reconcile *r, uint32_t slot, struct record *rec
 bool scope_is_seen(const struct scope_state *s);
 bool inventory_is_complete(const struct reconcile *r); /* every scope was listed once in this life, or cannot be */
 void rollout_deinit(struct reconcile *r);
+
+/* ---- passed.c: progress by the names of waves; `passed` is interned ---- */
+/* `before` without what the policy does not have any more, and with its wave `more`, if that is not NONE. */
+uint32_t passed_names(struct reconcile *r, uint32_t before, const struct policy *policy, uint32_t more);
+/* The first from `from` on that has not passed; n_waves: the last one. */
+uint32_t passed_next(const struct reconcile *r, uint32_t passed, const struct policy *policy, uint32_t from);
 
 /* ---- approval.c: a mistake does not spread (rule 13) ---- */
 void approval_look(struct reconcile *r, uint32_t target, bool is_behind); /* at each update: is its desired version approved? */

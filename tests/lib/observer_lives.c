@@ -190,6 +190,21 @@ static void take_row(struct observer *o, const struct store_row *row)
 		*observer_tally(o, &row->record) = (uint64_t)row->record.number[REC_TALLY_VALUE];
 }
 
+/* What may have been called before the crash, and was not counted then. */
+static void count_unheard(struct observer *o)
+{
+	for (size_t i = 0; i < o->w->store.n && !o->w->failure; i++) {
+		const struct store_row *row = &o->w->store.rows[i];
+		const struct seen_intent *in;
+
+		if (!row->texts || row->record.kind != RECORD_INTENT || row->record.number[REC_INTENT_STATE] != RECORD_INTENT_REQUESTED)
+			continue;
+		in = observer_intent(o, (uint64_t)row->record.number[REC_INTENT_ID]);
+		if (in)
+			in->serial_of->counts[in->type].attempts++;
+	}
+}
+
 /* Starts that are not durable: of what never left, or long ago; else the rate is not kept over the restart. */
 static void check_starts(struct observer *o)
 {
@@ -233,6 +248,7 @@ void observer_begins(struct observer *o)
 	for (size_t i = 0; i < o->w->store.n && !o->w->failure; i++)
 		if (o->w->store.rows[i].texts)
 			take_row(o, &o->w->store.rows[i]);
+	count_unheard(o);
 	check_starts(o);
 }
 

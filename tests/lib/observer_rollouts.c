@@ -479,17 +479,29 @@ static bool names_policy(const struct observer *o, const char *name, uint32_t *r
 	return false;
 }
 
+/* The place of the wave of that name; `otherwise` when the policy has none such. */
+static uint32_t wave_named(const struct observer *o, uint32_t policy, const char *name, uint32_t otherwise)
+{
+	const struct world_policy *more = &o->w->applied->more[policy];
+
+	for (uint32_t k = 0; k < more->n_waves; k++)
+		if (strcmp(more->wave_names[k], name) == 0)
+			return k;
+	return otherwise;
+}
+
 void observer_check_rollout_record(struct observer *o, const struct record *rec)
 {
 	const struct seen_rollout *ro;
-	uint32_t policy;
+	uint32_t policy, wave;
 
 	if (rec->is_removed || !names_policy(o, rec->text[REC_ROLLOUT_TEXT_POLICY], &policy))
 		return;
 	ro = observer_rollout(o, policy, (enum version_type)rec->number[REC_ROLLOUT_VERSION_TYPE], world_version_rank(rec->text[REC_ROLLOUT_TEXT_VERSION]));
-	if ((rec->number[REC_ROLLOUT_HALT_CAUSE] != HALT_NONE) != ro->is_halted || rec->number[REC_ROLLOUT_WAVE] != ro->wave)
-		world_break(o->w, "rule 11", "a rollout of policy %u is stored at wave %lld, halted %lld; it is at %u, %d", policy,
-			    (long long)rec->number[REC_ROLLOUT_WAVE], (long long)rec->number[REC_ROLLOUT_HALT_CAUSE], ro->wave, ro->is_halted);
+	wave = wave_named(o, policy, rec->text[REC_ROLLOUT_TEXT_WAVE], o->w->applied->more[policy].n_waves);
+	if ((rec->number[REC_ROLLOUT_HALT_CAUSE] != HALT_NONE) != ro->is_halted || wave != ro->wave)
+		world_break(o->w, "rule 11", "a rollout of policy %u is stored at wave \"%s\", halted %lld; it is at %u, %d", policy,
+			    rec->text[REC_ROLLOUT_TEXT_WAVE], (long long)rec->number[REC_ROLLOUT_HALT_CAUSE], ro->wave, ro->is_halted);
 	if (rec->number[REC_ROLLOUT_FAILED] != ro->failed || rec->number[REC_ROLLOUT_ENDED] != ro->ended ||
 	    rec->number[REC_ROLLOUT_FAILED_UNHEALTHY] != ro->unhealthy)
 		world_break(o->w, "rule 9", "a rollout of policy %u is stored with %lld failed of %lld, %lld unhealthy; there were %u of %u, %u", policy,
@@ -529,12 +541,12 @@ void observer_take_rollout(struct observer *o, const struct record *rec)
 		return;
 	ro = observer_rollout(o, policy, (enum version_type)rec->number[REC_ROLLOUT_VERSION_TYPE], world_version_rank(rec->text[REC_ROLLOUT_TEXT_VERSION]));
 	ro->is_halted = rec->number[REC_ROLLOUT_HALT_CAUSE] != HALT_NONE;
-	ro->wave = (uint32_t)rec->number[REC_ROLLOUT_WAVE];
+	ro->wave = wave_named(o, policy, rec->text[REC_ROLLOUT_TEXT_WAVE], o->w->applied->more[policy].n_waves);
 	ro->failed = (uint32_t)rec->number[REC_ROLLOUT_FAILED];
 	ro->ended = (uint32_t)rec->number[REC_ROLLOUT_ENDED];
 	ro->unhealthy = (uint32_t)rec->number[REC_ROLLOUT_FAILED_UNHEALTHY];
 	ro->epoch = (uint32_t)rec->number[REC_ROLLOUT_EPOCH];
-	ro->approved_wave = (int)rec->number[REC_ROLLOUT_APPROVED_WAVE];
+	ro->approved_wave = (int)wave_named(o, policy, rec->text[REC_ROLLOUT_TEXT_APPROVED], NONE);
 }
 
 void observer_take_pause(struct observer *o, const struct record *rec)
