@@ -56,11 +56,12 @@ void approval_look(struct reconcile *r, uint32_t slot, bool is_behind)
 {
 	struct target *t = target_at(r, slot);
 	uint32_t desired = target_desired(t), account = account_of(r, t);
+	uint32_t counted = desired && t->reported ? account : NONE; /* a Dpi target that nobody saw may not be there at all */
 
-	if (t->counted_account != (desired ? account : NONE)) {
+	if (t->counted_account != counted) {
 		if (t->counted_account != NONE)
 			r->accounts[t->counted_account]->managed--;
-		t->counted_account = desired ? account : NONE;
+		t->counted_account = counted;
 		if (t->counted_account != NONE)
 			r->accounts[t->counted_account]->managed++;
 		r->is_change_to_check = true;

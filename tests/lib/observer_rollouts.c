@@ -371,7 +371,7 @@ static uint32_t n_managed(struct observer *o, uint32_t scope)
 	uint32_t n = 0;
 
 	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++)
-		n += reconcile_target_facts(o->w->core, slot, &v) && v.policy != POLICY_NONE && observer_is_same_account(o, v.scope, scope);
+		n += reconcile_target_facts(o->w->core, slot, &v) && v.policy != POLICY_NONE && v.reported[0] && observer_is_same_account(o, v.scope, scope);
 	return n;
 }
 
@@ -490,6 +490,17 @@ static uint32_t wave_named(const struct observer *o, uint32_t policy, const char
 	return otherwise;
 }
 
+/* The settings may be other ones than when it was stored; the names are of one length here. */
+static uint32_t first_unpassed(const struct observer *o, uint32_t policy, const char *passed)
+{
+	const struct world_policy *more = &o->w->applied->more[policy];
+	uint32_t k = 0;
+
+	while (k < more->n_waves && strstr(passed, more->wave_names[k]))
+		k++;
+	return k;
+}
+
 void observer_check_rollout_record(struct observer *o, const struct record *rec)
 {
 	const struct seen_rollout *ro;
@@ -541,7 +552,7 @@ void observer_take_rollout(struct observer *o, const struct record *rec)
 		return;
 	ro = observer_rollout(o, policy, (enum version_type)rec->number[REC_ROLLOUT_VERSION_TYPE], world_version_rank(rec->text[REC_ROLLOUT_TEXT_VERSION]));
 	ro->is_halted = rec->number[REC_ROLLOUT_HALT_CAUSE] != HALT_NONE;
-	ro->wave = wave_named(o, policy, rec->text[REC_ROLLOUT_TEXT_WAVE], o->w->applied->more[policy].n_waves);
+	ro->wave = first_unpassed(o, policy, rec->text[REC_ROLLOUT_TEXT_PASSED]);
 	ro->failed = (uint32_t)rec->number[REC_ROLLOUT_FAILED];
 	ro->ended = (uint32_t)rec->number[REC_ROLLOUT_ENDED];
 	ro->unhealthy = (uint32_t)rec->number[REC_ROLLOUT_FAILED_UNHEALTHY];
