@@ -270,7 +270,7 @@ void sweep_begin(struct reconcile *r)
 void sweep_go_on(struct reconcile *r)
 {
 	for (uint32_t n = 0; r->sweep < r->devices.n; n++) {
-		if (n == SWEEP_DEVICES) {
+		if (n == SLICE) {
 			set_timer(r, &r->sweep_timer, r->now_ns + 1);
 			return;
 		}

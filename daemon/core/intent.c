@@ -33,6 +33,21 @@ struct intent *intent_find(const struct reconcile *r, uint64_t id)
 	return place < r->n_intents && r->intents[place]->id == id ? r->intents[place] : NULL;
 }
 
+uint32_t intents_storing(const struct reconcile *r)
+{
+	uint32_t low = 0, high = r->n_intents;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (r->intents[middle]->state != INTENT_STORING)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 bool intent_is_sent(const struct intent *in)
 {
 	return in->state == INTENT_ACCEPTED || in->state == INTENT_UNCONFIRMED;
@@ -375,18 +390,13 @@ static void intent_call(struct reconcile *r, struct intent *in)
 
 void intent_stored(struct reconcile *r, uint64_t ticket, bool is_stored)
 {
-	for (uint32_t i = 0; i < r->n_intents;) {
-		struct intent *in = r->intents[i];
+	uint32_t next;
 
-		if (in->state != INTENT_STORING || in->store_ticket != ticket) {
-			i++;
-		} else if (is_stored && intent_may_call(r, in)) {
-			intent_call(r, in);
-			i++;
-		} else {
-			intent_settle(r, in, INTENT_WITHDRAWN, is_stored ? REASON_NONE : REASON_STATE_STORE);
-			i = 0;
-		}
+	while ((next = intents_storing(r)) < r->n_intents && r->intents[next]->store_ticket == ticket) {
+		if (is_stored && intent_may_call(r, r->intents[next]))
+			intent_call(r, r->intents[next]);
+		else
+			intent_settle(r, r->intents[next], INTENT_WITHDRAWN, is_stored ? REASON_NONE : REASON_STATE_STORE);
 	}
 }
 

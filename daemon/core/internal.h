@@ -37,7 +37,9 @@
 #define DPI_RETRY_MAX_NS (60 * NS_PER_S)
 #define DPI_SHARE_OF_CALLS 4 /* first DPI reads take at most a quarter of the calls */
 #define LIMIT_CATALOGUES 1024
-#define SWEEP_DEVICES 256 /* of one step */
+#ifndef SLICE /* tests make it small */
+#define SLICE 512 /* targets of one step, of what touches many: 1 to 10 us each */
+#endif
 #define SCOPE_GIVEN_UP 3 /* listings of a scope that failed in a row, before anybody stops waiting for its first */
 #define LIMIT_CATALOGUE_ENTRIES 512
 
@@ -155,16 +157,20 @@ struct remembered {
 };
 #define REMEMBER_NS (30 * 24 * HOUR_NS)
 
-/* What is to be stored: the thing itself is looked up when the STORE is made; one that is gone is removed. */
+/*
+ * What is to be stored: the thing itself is looked up when the STORE is made; one that is gone is removed. A START is stored
+ * as it was told: one that an hour's worth of others would have to be searched for.
+ */
 struct dirty {
 	enum record_kind kind;
 	enum version_type version_type;
 	uint32_t slot;            /* of what has one */
-	uint32_t version, name;   /* interned: version; policy, model */
+	uint32_t version, name;   /* interned: version; policy, model. START: name 0 when it is gone */
 	uint64_t id;              /* of the intent of INTENT and START; of the target */
 	char *serial_number;      /* owned: of a target that is gone; NULL: not about one */
 	struct counts counts;     /* TARGET: what was written; shown once it is stored */
 	uint64_t value;           /* TALLY: the same */
+	int64_t time_ns;          /* START */
 };
 
 struct tally {
@@ -180,7 +186,7 @@ enum target_place {
 	PLACE_NOWHERE,
 	PLACE_QUEUE,     /* of its wave and scope: placed_in is the rollout */
 	PLACE_URGENT,    /* upgrade-now: the queue of its scope that skips most */
-	PLACE_SITE,      /* its turn came, and its site is full: placed_in is the site */
+	PLACE_SITE,      /* its turn came, and its site was full: placed_in is the site */
 	PLACE_CATALOGUE, /* with those that the catalogue must tell about: placed_in is the catalogue */
 	PLACE_APPROVAL,  /* with those that wait for an approval: placed_in is the change */
 };
@@ -206,7 +212,7 @@ struct target {
 	uint32_t reported; /* interned; 0: unknown */
 	uint32_t desired;  /* interned; 0: unmanaged, or nobody knows what a channel stands for */
 	uint32_t next;     /* of the next call: desired, or a hop on the way */
-	struct link place; /* in a queue: `prev` is its place in the heap */
+	struct link place; /* in a queue: `prev` is its place in the heap; at a site: `next` is the line */
 	uint32_t placed_in;
 	uint32_t placed_scope;
 	uint32_t counted_policy; /* policy state that counts it as managed, or NONE */
@@ -314,7 +320,7 @@ struct rollout {
 	uint32_t ended, failed, failed_by[HALT_COUNT_N];
 	struct wave_state *waves;
 	uint32_t n_waves; /* with the last */
-	uint32_t n_targets, n_behind, n_queued; /* members; countable and not in sync; in its queues */
+	uint32_t n_targets, n_behind, n_queued, n_at_sites; /* members; countable and not in sync; in its queues; waiting at sites */
 	bool is_dirty, is_to_check;
 	bool is_awaiting;   /* its match wave catches nothing that could go */
 	uint32_t told_awaiting; /* interned: the wave of which that was told; 0: none */
@@ -323,15 +329,6 @@ struct rollout {
 	bool is_judged;     /* it was looked at with the whole inventory */
 	bool is_complete;   /* … and had nothing behind */
 	struct timer timer;
-};
-
-/* How many are under way at one site, and who waits for it. */
-struct site {
-	bool is_used;
-	uint32_t policy, name; /* state; interned */
-	uint32_t hash;
-	uint32_t in_flight;    /* prechecks and intents */
-	struct list waiting;
 };
 
 struct pause {
@@ -356,7 +353,7 @@ struct policy_state {
 	uint32_t index; /* in the settings, POLICY_NONE: gone */
 	uint32_t in_flight, prechecks, managed;
 	struct start *starts; /* of the last hour, oldest first */
-	uint32_t n_starts, cap_starts;
+	uint32_t n_starts, cap_starts, n_left_hour; /* the first ones count no more */
 	struct stretch *openings, *freezes;
 	uint32_t n_openings, n_freezes;
 	int64_t until_s;      /* the calendar is known up to here */
@@ -491,6 +488,8 @@ struct reconcile {
 	struct intent **settled; /* in this step */
 	uint32_t n_settled, cap_settled;
 	uint32_t in_flight, prechecks;
+	uint32_t pump_left; /* starts, and looks at full sites, that this step may still do */
+	struct timer pump_timer;
 
 	bool is_restored;
 	struct dirty *dirty, *storing; /* to be stored; under way */
@@ -626,6 +625,7 @@ bool reason_is_pacing(enum reason reason);
 
 /* ---- intent.c ---- */
 struct intent *intent_find(const struct reconcile *r, uint64_t id);
+uint32_t intents_storing(const struct reconcile *r); /* the first that is not stored yet: all behind it are not, either */
 void intent_restore(struct reconcile *r, const struct record *rec);
 void intent_create(struct reconcile *r, uint32_t target, int64_t fresh_ns, uint32_t probe);
 void intents_check_of(struct reconcile *r, uint32_t instance);
@@ -660,6 +660,8 @@ enum reason pacing_scope_reason(const struct reconcile *r, uint32_t scope);
 void pacing_enqueue(struct reconcile *r, uint32_t target);
 void pacing_leave(struct reconcile *r, uint32_t target); /* wherever it stands */
 void pacing_pump(struct reconcile *r);
+bool queue_add(struct reconcile *r, struct queue *q, uint32_t target); /* false: no memory */
+void queue_remove(const struct reconcile *r, struct queue *q, uint32_t place);
 void pacing_count(struct reconcile *r, struct policy_state *p, const struct intent *in);   /* one more in flight, one more start */
 void pacing_moved(struct reconcile *r, struct policy_state *p, const struct intent *in);   /* its start is the call */
 void pacing_uncount(struct reconcile *r, struct policy_state *p, const struct intent *in, bool is_start_returned);
@@ -675,7 +677,6 @@ void pacing_account_usable(struct reconcile *r, uint32_t scope, bool is_usable);
 void pacing_store_result(struct reconcile *r, bool is_stored);
 void pacing_restore_start(struct reconcile *r, const struct record *rec);
 void pacing_restore_intent(struct reconcile *r, const struct intent *in); /* it counts as in flight; its start is restored by itself */
-bool pacing_find_start(const struct reconcile *r, uint64_t intent, uint32_t *ret_policy, int64_t *ret_time_ns);
 void precheck_end(struct reconcile *r, uint32_t instance); /* gives its place back */
 
 /* ---- opening.c ---- */
@@ -696,7 +697,11 @@ bool site_is_full(const struct reconcile *r, uint32_t policy, uint32_t name);
 uint32_t site_take(struct reconcile *r, uint32_t policy, uint32_t name);
 void site_give(struct reconcile *r, uint32_t site);
 void site_wait(struct reconcile *r, uint32_t target);   /* … until one is done there */
+bool site_keeps(const struct reconcile *r, uint32_t target); /* it waits, and where and for what it should */
 void site_leave(struct reconcile *r, uint32_t target);
+void site_next(struct reconcile *r, const struct target *t); /* one of its site left its queue: another may take its turn */
+uint32_t site_text(const struct reconcile *r, uint32_t site); /* interned name; NONE: "" */
+void site_init(struct reconcile *r);
 void site_deinit(struct reconcile *r);
 
 /* ---- rollout.c: waves, success, halt ---- */
@@ -767,7 +772,7 @@ void memory_target(struct reconcile *r, uint32_t target);
 void memory_attempts(struct reconcile *r, uint32_t target, struct attempts *tried);
 void memory_forget_attempts(struct reconcile *r, uint32_t target, uint32_t version);
 void memory_intent(struct reconcile *r, struct intent *in); /* as it is when the STORE is made: gone, if it is settled then */
-void memory_start(struct reconcile *r, uint64_t intent);
+void memory_start(struct reconcile *r, const struct policy_state *p, struct start start, bool is_there);
 void memory_remembered(struct reconcile *r, const struct remembered *m);
 void memory_forget_remembered(struct reconcile *r, const struct remembered *m); /* before it goes */
 void memory_scope(struct reconcile *r, uint32_t scope);

@@ -76,9 +76,9 @@ void memory_intent(struct reconcile *r, struct intent *in)
 	in->is_dirty = true;
 }
 
-void memory_start(struct reconcile *r, uint64_t intent)
+void memory_start(struct reconcile *r, const struct policy_state *p, struct start start, bool is_there)
 {
-	dirty_add(r, (struct dirty){ .kind = RECORD_START, .slot = NONE, .id = intent });
+	dirty_add(r, (struct dirty){ .kind = RECORD_START, .slot = NONE, .id = start.intent, .name = is_there ? p->name : 0, .time_ns = start.time_ns });
 }
 
 void memory_scope(struct reconcile *r, uint32_t scope)
@@ -276,7 +276,7 @@ static bool record_intent(const struct reconcile *r, struct dirty *d, struct rec
 	rec->text[REC_INTENT_TEXT_TO] = text(r, in->to);
 	rec->text[REC_INTENT_TEXT_GOAL] = text(r, in->goal);
 	rec->text[REC_INTENT_TEXT_POLICY] = text(r, r->policies[in->policy]->name);
-	rec->text[REC_INTENT_TEXT_SITE] = in->site == NONE ? "" : text(r, ((const struct site *)slab_at(&r->sites, in->site))->name);
+	rec->text[REC_INTENT_TEXT_SITE] = text(r, site_text(r, in->site));
 	rec->number[REC_INTENT_VERSION_TYPE] = in->version_type;
 	rec->number[REC_INTENT_STATE] = in->state == INTENT_ACCEPTED ? RECORD_INTENT_ACCEPTED :
 					in->state == INTENT_UNCONFIRMED ? RECORD_INTENT_UNCONFIRMED : RECORD_INTENT_REQUESTED;
@@ -295,14 +295,11 @@ static bool record_intent(const struct reconcile *r, struct dirty *d, struct rec
 
 static bool record_start(const struct reconcile *r, struct dirty *d, struct record *rec)
 {
-	uint32_t policy;
-	int64_t time_ns;
-
 	rec->number[REC_START_INTENT] = (int64_t)d->id;
-	if (!pacing_find_start(r, d->id, &policy, &time_ns))
+	if (!d->name)
 		return false;
-	rec->text[REC_START_TEXT_POLICY] = text(r, r->policies[policy]->name);
-	rec->number[REC_START_TIME] = time_ns;
+	rec->text[REC_START_TEXT_POLICY] = text(r, d->name);
+	rec->number[REC_START_TIME] = d->time_ns;
 	return true;
 }
 
@@ -417,8 +414,8 @@ void memory_store(struct reconcile *r)
 		if (is_keyed(&rec) && grow(r, &r->records, r->n_records, &r->cap_records, sizeof(*r->records)))
 			r->records[r->n_records++] = rec;
 	}
-	for (uint32_t i = 0; i < r->n_intents; i++)
-		if (r->intents[i]->state == INTENT_STORING && !r->intents[i]->store_ticket)
+	for (uint32_t i = intents_storing(r); i < r->n_intents; i++)
+		if (!r->intents[i]->store_ticket)
 			r->intents[i]->store_ticket = memory_next_ticket(r);
 	struct dirty *empty = r->storing;
 	uint32_t cap = r->cap_storing;
@@ -546,6 +543,8 @@ static bool look_start(const struct reconcile *r, struct record_cursor *c, struc
 {
 	const struct policy_state *p = r->policies[c->index];
 
+	if (c->part < p->n_left_hour)
+		c->part = p->n_left_hour;
 	if (c->part >= p->n_starts) {
 		c->index++;
 		c->part = 0;

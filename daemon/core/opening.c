@@ -149,7 +149,7 @@ static void spread(const struct reconcile *r, struct policy_state *p, const stru
 
 	for (uint32_t i = 0; i < r->n_rollouts; i++)
 		if (r->rollouts[i]->is_used && r->policies[r->rollouts[i]->policy] == p)
-			waiting += r->rollouts[i]->n_queued;
+			waiting += r->rollouts[i]->n_queued + r->rollouts[i]->n_at_sites;
 	needed = waiting * 3600.0 / (double)policy->max_starts_per_hour;
 	p->spread_from_s = open->from_s;
 	p->spread_to_s = open->to_s;

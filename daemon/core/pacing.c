@@ -27,11 +27,17 @@ uint32_t pacing_limit(const struct reconcile *r, const struct policy_state *p)
 
 uint32_t pacing_starts(const struct reconcile *r, const struct policy_state *p)
 {
-	uint32_t expired = 0;
+	uint32_t low = p->n_left_hour, high = p->n_starts;
 
-	while (expired < p->n_starts && r->now_ns - p->starts[expired].time_ns >= HOUR_NS)
-		expired++;
-	return p->n_starts - expired;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (r->now_ns - p->starts[middle].time_ns >= HOUR_NS)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return p->n_starts - low;
 }
 
 enum reason pacing_policy_reason(const struct reconcile *r, const struct policy_state *p)
@@ -50,10 +56,10 @@ enum reason pacing_ready_reason(const struct reconcile *r, uint32_t slot)
 	uint32_t policy = target_policy(r, t);
 	const struct policy_state *p = r->policies[policy];
 
-	if (t->place_kind == PLACE_SITE)
+	if ((t->place_kind == PLACE_SITE || target_is_urgent(t)) && site_is_full(r, policy, t->site))
 		return REASON_SITE;
 	if (target_is_urgent(t))
-		return site_is_full(r, policy, t->site) ? REASON_SITE : pacing_has_room(r, slot) ? REASON_NONE : REASON_MAX_IN_FLIGHT;
+		return pacing_has_room(r, slot) ? REASON_NONE : REASON_MAX_IN_FLIGHT;
 	if (r->wall_s < opening_due_s(r, p, target_instance(r, t)->hash))
 		return REASON_RATE;
 	return pacing_policy_reason(r, p);
@@ -126,20 +132,23 @@ bool pacing_may_start(const struct reconcile *r, uint32_t scope, uint32_t *ret_p
 
 /* ---- what counts ---- */
 
+/* Those that left the hour stay in front until they are more than the others: so each is moved once, and not at each start. */
 static void starts_expire(struct reconcile *r, struct policy_state *p)
 {
 	uint32_t n = pacing_starts(r, p);
 
-	for (uint32_t i = 0; i < p->n_starts - n; i++)
-		memory_start(r, p->starts[i].intent);
-	if (n < p->n_starts)
-		memmove(p->starts, p->starts + (p->n_starts - n), n * sizeof(*p->starts));
+	for (; p->n_left_hour < p->n_starts - n; p->n_left_hour++)
+		memory_start(r, p, p->starts[p->n_left_hour], false);
+	if (p->n_left_hour <= n)
+		return;
+	memmove(p->starts, p->starts + p->n_left_hour, n * sizeof(*p->starts));
 	p->n_starts = n;
+	p->n_left_hour = 0;
 }
 
 static void starts_remove(struct policy_state *p, uint64_t intent)
 {
-	for (uint32_t i = p->n_starts; i-- > 0;)
+	for (uint32_t i = p->n_starts; i-- > p->n_left_hour;)
 		if (p->starts[i].intent == intent) {
 			memmove(p->starts + i, p->starts + i + 1, (p->n_starts - i - 1) * sizeof(*p->starts));
 			p->n_starts--;
@@ -154,10 +163,16 @@ static void starts_insert(struct reconcile *r, struct policy_state *p, struct st
 
 	if (!grow(r, &p->starts, p->n_starts, &p->cap_starts, sizeof(*p->starts)))
 		return;
-	for (; i > 0 && p->starts[i - 1].time_ns > start.time_ns; i--)
+	for (; i > p->n_left_hour && p->starts[i - 1].time_ns > start.time_ns; i--)
 		p->starts[i] = p->starts[i - 1];
 	p->starts[i] = start;
 	p->n_starts++;
+}
+
+static void starts_note(struct reconcile *r, struct policy_state *p, struct start start)
+{
+	starts_insert(r, p, start);
+	memory_start(r, p, start, true);
 }
 
 void pacing_count(struct reconcile *r, struct policy_state *p, const struct intent *in)
@@ -165,15 +180,13 @@ void pacing_count(struct reconcile *r, struct policy_state *p, const struct inte
 	p->in_flight++;
 	r->in_flight++;
 	starts_expire(r, p);
-	starts_insert(r, p, (struct start){ in->created_ns, in->id });
-	memory_start(r, in->id);
+	starts_note(r, p, (struct start){ in->created_ns, in->id });
 }
 
 void pacing_moved(struct reconcile *r, struct policy_state *p, const struct intent *in)
 {
 	starts_remove(p, in->id);
-	starts_insert(r, p, (struct start){ in->sent_ns, in->id });
-	memory_start(r, in->id);
+	starts_note(r, p, (struct start){ in->sent_ns, in->id });
 }
 
 void pacing_uncount(struct reconcile *r, struct policy_state *p, const struct intent *in, bool is_start_returned)
@@ -183,7 +196,7 @@ void pacing_uncount(struct reconcile *r, struct policy_state *p, const struct in
 	if (!is_start_returned)
 		return;
 	starts_remove(p, in->id);
-	memory_start(r, in->id);
+	memory_start(r, p, (struct start){ .intent = in->id }, false);
 }
 
 void pacing_restore_start(struct reconcile *r, const struct record *rec)
@@ -202,18 +215,6 @@ void pacing_restore_intent(struct reconcile *r, const struct intent *in)
 {
 	r->policies[in->policy]->in_flight++;
 	r->in_flight++;
-}
-
-bool pacing_find_start(const struct reconcile *r, uint64_t intent, uint32_t *ret_policy, int64_t *ret_time_ns)
-{
-	for (uint32_t policy = 0; policy < r->n_policies; policy++)
-		for (uint32_t i = r->policies[policy]->n_starts; i-- > 0;)
-			if (r->policies[policy]->starts[i].intent == intent) {
-				*ret_policy = policy;
-				*ret_time_ns = r->policies[policy]->starts[i].time_ns;
-				return true;
-			}
-	return false;
 }
 
 /* ---- pauses ---- */

@@ -44,7 +44,7 @@ static void queue_down(const struct reconcile *r, struct queue *q, uint32_t plac
 	queue_put(r, q, place, slot);
 }
 
-static bool queue_add(struct reconcile *r, struct queue *q, uint32_t slot)
+bool queue_add(struct reconcile *r, struct queue *q, uint32_t slot)
 {
 	if (!grow(r, &q->slots, q->n, &q->cap, sizeof(*q->slots)))
 		return false;
@@ -53,7 +53,7 @@ static bool queue_add(struct reconcile *r, struct queue *q, uint32_t slot)
 	return true;
 }
 
-static void queue_remove(const struct reconcile *r, struct queue *q, uint32_t place)
+void queue_remove(const struct reconcile *r, struct queue *q, uint32_t place)
 {
 	uint32_t last = q->slots[--q->n];
 
@@ -77,7 +77,7 @@ void pacing_enqueue(struct reconcile *r, uint32_t slot)
 	if (is_urgent ? t->place_kind == PLACE_URGENT && t->placed_scope == scope :
 			t->place_kind == PLACE_QUEUE && t->placed_in == t->rollout && t->placed_wave == t->wave && t->placed_scope == scope)
 		return;
-	if (t->place_kind == PLACE_SITE && !is_urgent && site_is_full(r, target_policy(r, t), t->site) && site_has(r, t->placed_in, t->site))
+	if (t->place_kind == PLACE_SITE && !is_urgent && site_keeps(r, slot))
 		return;
 	pacing_leave(r, slot);
 	if (!ro || scope == NONE || !queue_add(r, is_urgent ? &r->urgent[scope] : &ro->waves[t->wave].queues[scope], slot))
@@ -101,6 +101,8 @@ static void queue_leave(struct reconcile *r, struct target *t)
 	queue_remove(r, &ro->waves[t->placed_wave].queues[t->placed_scope], t->place.prev);
 	ro->waves[t->placed_wave].n_queued--;
 	ro->n_queued--;
+	if (t->site)
+		site_next(r, t);
 }
 
 void pacing_leave(struct reconcile *r, uint32_t slot)
@@ -138,11 +140,12 @@ static void start_precheck(struct reconcile *r, uint32_t slot, uint32_t probe)
 	uint32_t policy = target_policy(r, t), instance = device_at(r, t->device)->instance;
 	struct instance *inst = instance_at(r, instance);
 
+	r->pump_left--;
+	inst->precheck_site = site_take(r, policy, t->site); /* before it leaves, or another of its site would take its turn */
 	pacing_leave(r, slot);
 	inst->precheck = slot;
 	inst->precheck_policy = policy;
 	inst->precheck_probe = probe;
-	inst->precheck_site = site_take(r, policy, t->site);
 	if (probe != NONE)
 		r->accounts[probe]->probes++;
 	r->policies[policy]->prechecks++;
@@ -176,7 +179,20 @@ static void policy_wake(struct reconcile *r, struct policy_state *p)
 		earlier_timer(r, &p->timer, p->starts[p->n_starts - n].time_ns + HOUR_NS);
 }
 
-/* Of all scopes that may start, the first in order; sites that are full are passed over. */
+/* The first whose site has room: the others go to stand in line there. */
+static uint32_t queue_first(struct reconcile *r, const struct queue *q)
+{
+	for (; q->n > 0 && r->pump_left > 0; r->pump_left--) {
+		const struct target *t = target_at(r, q->slots[0]);
+
+		if (!site_is_full(r, target_policy(r, t), t->site))
+			return q->slots[0];
+		site_wait(r, q->slots[0]);
+	}
+	return NONE;
+}
+
+/* Of all scopes that may start, the first in order. */
 static uint32_t queues_next(struct reconcile *r, struct queue *queues, uint32_t *ret_probe)
 {
 	uint32_t best = NONE;
@@ -186,14 +202,8 @@ static uint32_t queues_next(struct reconcile *r, struct queue *queues, uint32_t 
 
 		if (queues[scope].n == 0 || !pacing_may_start(r, scope, &probe))
 			continue;
-		slot = queues[scope].slots[0];
-		while (site_is_full(r, target_policy(r, target_at(r, slot)), target_at(r, slot)->site)) {
-			site_wait(r, slot);
-			if (queues[scope].n == 0)
-				break;
-			slot = queues[scope].slots[0];
-		}
-		if (queues[scope].n == 0 || !catalogue_is_known(r, slot))
+		slot = queue_first(r, &queues[scope]);
+		if (slot == NONE || !catalogue_is_known(r, slot))
 			continue;
 		if (best == NONE || is_before(r, slot, best)) {
 			best = slot;
@@ -222,7 +232,7 @@ static uint32_t rollout_next(struct reconcile *r, struct rollout *ro, uint32_t *
 
 static bool is_full(const struct reconcile *r)
 {
-	return r->is_out_of_memory || r->in_flight + r->prechecks >= r->settings->max_in_flight;
+	return r->is_out_of_memory || r->pump_left == 0 || r->in_flight + r->prechecks >= r->settings->max_in_flight;
 }
 
 /* True when one was started. */
@@ -288,6 +298,7 @@ void pacing_pump(struct reconcile *r)
 	rollouts_check(r);
 	if (!r->settings->is_enforcing || !r->is_restored)
 		return;
+	r->pump_left = SLICE;
 	while (r->n_urgent > 0 && !is_full(r) && pump_urgent(r))
 		;
 	while (idle < r->n_rollouts && !is_full(r)) {
@@ -296,4 +307,6 @@ void pacing_pump(struct reconcile *r)
 		r->next_rollout = (r->next_rollout + 1) % r->n_rollouts;
 		idle = pump_rollout(r, ro) ? 0 : idle + 1;
 	}
+	if (r->pump_left == 0)
+		set_timer(r, &r->pump_timer, r->now_ns + 1);
 }

@@ -237,6 +237,9 @@ static void settings_pins(struct reconcile *r, const struct settings *settings)
 /* With the old settings still in place: nothing may stand in a queue whose rollout or scope may be gone, nor count in its waves. */
 static void settings_leave_places(struct reconcile *r)
 {
+	for (uint32_t slot = 0; slot < r->targets.n; slot++)
+		if (target_at(r, slot)->place_kind == PLACE_SITE)
+			pacing_leave(r, slot); /* first, so that nobody takes the turn of one that leaves a queue */
 	for (uint32_t slot = 0; slot < r->targets.n; slot++) {
 		pacing_leave(r, slot);
 		target_at(r, slot)->counted = (struct counted){ .rollout = NONE };
@@ -485,11 +488,12 @@ int reconcile_new(uint64_t seed, struct reconcile **ret_reconcile)
 	slab_init(&r->devices, sizeof(struct device));
 	slab_init(&r->targets, sizeof(struct target));
 	slab_init(&r->remembered, sizeof(struct remembered));
-	slab_init(&r->sites, sizeof(struct site));
+	site_init(r);
 	slab_init(&r->auto_holds, sizeof(struct auto_hold));
 	slab_init(&r->auto_policies, sizeof(struct auto_policy));
 	timer_init(&r->store_timer, TIMER_WAKE, 0);
 	timer_init(&r->sweep_timer, TIMER_SWEEP, 0);
+	timer_init(&r->pump_timer, TIMER_WAKE, 0);
 	*ret_reconcile = r;
 	return 0;
 }

@@ -240,7 +240,7 @@ void rollout_aim(struct reconcile *r, uint32_t slot)
 		t->rollout = rollout_ensure(r, policy, (enum version_type)t->version_type, desired);
 	if (r->is_out_of_memory)
 		return;
-	if (t->place_kind == PLACE_QUEUE || t->place_kind == PLACE_URGENT)
+	if (t->place_kind == PLACE_QUEUE || t->place_kind == PLACE_URGENT || t->place_kind == PLACE_SITE)
 		pacing_leave(r, slot); /* its place is by the hash of its instance, and that may be another one */
 	t->aimed_pins = inst->pins;
 	t->wave = wave_of(r, inst, &r->settings->policies[r->policies[policy]->index]);

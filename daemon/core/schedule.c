@@ -159,12 +159,12 @@ static void stale_timer(struct reconcile *r, uint32_t scope)
 	struct scope_state *s = r->scopes[scope];
 	int64_t after_ns = stale_after_ns(r, scope);
 
-	while (s->seen.head != NONE) {
+	for (uint32_t n = 0; s->seen.head != NONE; n++) {
 		uint32_t slot = s->seen.head;
 		struct instance *inst = instance_at(r, slot);
 
-		if (inst->read_ns + after_ns > r->now_ns) {
-			set_timer(r, &s->stale_timer, inst->read_ns + after_ns);
+		if (inst->read_ns + after_ns > r->now_ns || n == SLICE) {
+			set_timer(r, &s->stale_timer, n == SLICE ? r->now_ns + 1 : inst->read_ns + after_ns);
 			return;
 		}
 		list_remove(&r->instances, &s->seen, slot, SEEN_LINK);
@@ -448,32 +448,39 @@ static void follow_ask(struct reconcile *r, uint32_t scope, const uint32_t *slot
 	a->n_instances = n;
 }
 
-static bool intent_is_due(const struct reconcile *r, uint32_t scope, const struct intent *in)
+/* By list, with those noted so far, or by itself. */
+static uint32_t follow_one(struct reconcile *r, const struct intent *in, uint32_t *slots, uint32_t n)
 {
-	return intent_is_sent(in) && target_instance(r, target_at(r, in->target))->scope == scope &&
-	       in->next_follow_ns <= r->now_ns + intent_follow_interval(in) / 2; /* soon enough to go along */
+	const struct target *t = target_at(r, in->target);
+	uint32_t slot = device_at(r, t->device)->instance;
+
+	if (instance_at(r, slot)->is_reading)
+		return n;
+	instance_at(r, slot)->is_reading = true;
+	if (t->version_type == VERSION_TYPE_DPI)
+		read_ask(r, slot, in->target, READ_DPI);
+	else
+		slots[n++] = slot;
+	return n;
 }
 
-/* Notes who is to be followed by list, asks for the others one by one. Returns how many. */
-static uint32_t follow_collect(struct reconcile *r, uint32_t scope, uint32_t *slots)
+/* Notes who is to be followed by list, and asks for the others one by one. Returns how many, and when the next are due. */
+static uint32_t follow_collect(struct reconcile *r, uint32_t scope, uint32_t *slots, int64_t *ret_next_ns)
 {
 	uint32_t n = 0;
 
+	*ret_next_ns = INT64_MAX;
 	for (uint32_t i = 0; i < r->n_intents; i++) {
 		struct intent *in = r->intents[i];
-		const struct target *t = target_at(r, in->target);
-		uint32_t slot = device_at(r, t->device)->instance;
 
-		if (!intent_is_due(r, scope, in))
+		if (!intent_is_sent(in) || target_instance(r, target_at(r, in->target))->scope != scope)
 			continue;
-		in->next_follow_ns = r->now_ns + intent_follow_interval(in);
-		if (instance_at(r, slot)->is_reading)
-			continue;
-		instance_at(r, slot)->is_reading = true;
-		if (t->version_type == VERSION_TYPE_DPI)
-			read_ask(r, slot, in->target, READ_DPI);
-		else
-			slots[n++] = slot;
+		if (in->next_follow_ns <= r->now_ns + intent_follow_interval(in) / 2) { /* soon enough to go along */
+			in->next_follow_ns = r->now_ns + intent_follow_interval(in);
+			n = follow_one(r, in, slots, n);
+		}
+		if (in->next_follow_ns < *ret_next_ns)
+			*ret_next_ns = in->next_follow_ns;
 	}
 	return n;
 }
@@ -481,24 +488,18 @@ static uint32_t follow_collect(struct reconcile *r, uint32_t scope, uint32_t *sl
 static void follow_timer(struct reconcile *r, uint32_t scope)
 {
 	uint32_t *slots = malloc((r->n_intents + 1) * sizeof(*slots));
-	int64_t next_ns = INT64_MAX;
+	int64_t next_ns;
 	uint32_t n;
 
 	if (!slots) {
 		r->is_out_of_memory = true;
 		return;
 	}
-	n = follow_collect(r, scope, slots);
+	n = follow_collect(r, scope, slots, &next_ns);
 	qsort(slots, n, sizeof(*slots), by_slot);
 	for (uint32_t i = 0; i < n; i += LIMIT_PAGE)
 		follow_ask(r, scope, slots + i, n - i < LIMIT_PAGE ? n - i : LIMIT_PAGE);
 	free(slots);
-	for (uint32_t i = 0; i < r->n_intents; i++) {
-		const struct intent *in = r->intents[i];
-
-		if (intent_is_sent(in) && target_instance(r, target_at(r, in->target))->scope == scope && in->next_follow_ns < next_ns)
-			next_ns = in->next_follow_ns;
-	}
 	set_timer(r, &r->scopes[scope]->follow_timer, next_ns);
 }
 

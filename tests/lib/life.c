@@ -210,9 +210,11 @@ void life_begin(struct world *w, bool is_reboot)
 		w->hooks.restarting(w);
 	r = reconcile_new(w->seed + w->life - 1, &w->core);
 	assert(r == 0);
-	observer_begins(w->observer);
+	if (!w->is_unobserved)
+		observer_begins(w->observer);
 	world_use_settings(w);
 	restore(w);
 	world_tell_calendars(w);
-	observer_begun(w->observer);
+	if (!w->is_unobserved)
+		observer_begun(w->observer);
 }
