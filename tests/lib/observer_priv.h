@@ -206,6 +206,15 @@ void observer_open(struct observer *o, struct seen_intent *in);
 void *observer_grow(void *items, size_t *size, size_t wanted, size_t item_bytes); /* zeroes what is new */
 __attribute__((format(printf, 4, 5))) void break_intent(const struct observer *o, const char *rule, const struct seen_intent *in, const char *format, ...);
 
+/* observer_sites.c */
+void observer_check_site(const struct observer *o, const struct seen_intent *in);
+
+/* observer_pins.c */
+bool observer_is_pinned(const struct observer *o, const struct seen_box *box, enum version_type type);
+int observer_desired(const struct observer *o, const struct seen_box *box, enum version_type type); /* VERSION_ABSENT: none, or nobody knows */
+int observer_next(const struct observer *o, const struct seen_box *box, enum version_type type, int have, int want);
+void observer_check_way(const struct observer *o, const struct seen_intent *in);
+
 /* observer_start.c: rules at the start of an intent, and at its call */
 void observer_started(struct observer *o, const struct action *a);
 void observer_upgrading(struct observer *o, const struct action *a);
@@ -227,7 +236,6 @@ void observer_store_all(struct observer *o);
 /* observer_rollouts.c */
 struct seen_rollout *observer_rollout(struct observer *o, uint32_t policy, enum version_type type, int version);
 void observer_may_go(struct observer *o, const struct seen_intent *in, const char *what);
-void observer_check_site(const struct observer *o, const struct seen_intent *in);
 void observer_check_leave(const struct observer *o, const struct seen_intent *in);
 void observer_told_rollout(struct observer *o, const struct action *a);
 void observer_told_act(struct observer *o, const struct event *ev, const struct action *a);

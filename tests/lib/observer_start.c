@@ -24,13 +24,6 @@ static void check_one_hand(const struct observer *o, const struct seen_intent *i
 	}
 }
 
-static int wanted(const struct observer *o, const struct seen_box *box, enum version_type type)
-{
-	uint32_t pin = observer_pin_of(o, box);
-
-	return pin == PIN_NONE ? VERSION_ABSENT : o->w->applied->pins[pin].version[type];
-}
-
 /* The device that goes first, by the newest fresh read: the standby, or the backup when roles do not tell. */
 static unsigned int first_of_pair(const struct seen_box *box)
 {
@@ -44,7 +37,7 @@ static void check_pair(struct observer *o, const struct seen_intent *in)
 {
 	const struct seen_box *box = in->box;
 	unsigned int first;
-	int want = wanted(o, box, in->type), have;
+	int want = observer_desired(o, box, in->type), have;
 
 	if (box->n_fresh != 2 || !box->fresh_serials[0][0] || !box->fresh_serials[1][0])
 		return;
@@ -92,14 +85,13 @@ static void check_now(struct observer *o, struct seen_intent *in)
 		break_intent(o, "rule 6", in, "the account is not usable");
 	if (o->is_paused[in->scope] && !is_probe(o, in))
 		break_intent(o, "rule 6", in, "the account is paused");
-	if (pin == PIN_NONE || s->pins[pin].version[in->type] < 0) {
+	if (!observer_is_pinned(o, in->box, in->type)) {
 		break_intent(o, "rule 6", in, "no pin");
 		return;
 	}
 	if (s->pins[pin].is_held)
 		break_intent(o, "rule 6", in, "held");
-	if (s->pins[pin].version[in->type] != in->to)
-		break_intent(o, "rule 6", in, "goes to %d, pinned is %d", in->to, s->pins[pin].version[in->type]);
+	observer_check_way(o, in);
 }
 
 /* Whoever has settled in an earlier life need not again; whoever lost its state waits for what that may have called. */
@@ -205,7 +197,7 @@ static struct seen_intent *add_intent(struct observer *o, const struct action *a
 	in->serial_of = observer_serial(o, v->serial_number);
 	in->from = world_version_rank(a->from);
 	in->to = world_version_rank(a->to);
-	in->goal = wanted(o, in->box, in->type);
+	in->goal = observer_desired(o, in->box, in->type);
 	in->created_ns = in->start_ns = o->w->now_ns;
 	in->deadline_ns = policy->deadline_ns;
 	in->soak_ns = policy->verify.soak_ns;

@@ -23,6 +23,8 @@
 #define WORLD_SCOPES 3
 #define WORLD_POLICIES 3
 #define WORLD_PINS 10
+#define WORLD_VIAS 3
+#define WORLD_NEVERS 3
 #define WORLD_TEXT 40
 #define MINUTE (60 * NS_PER_S)
 #define HOUR (60 * MINUTE)
@@ -86,6 +88,8 @@ struct world_pin {
 	int version[VERSION_TYPE_N]; /* VERSION_ABSENT: not pinned */
 	uint32_t policy[VERSION_TYPE_N];
 	bool is_held;
+	uint32_t n_via, n_never;
+	int via[WORLD_VIAS], never[WORLD_NEVERS];
 };
 
 /* What of a policy is behind pointers, or comes from beside the settings. */
@@ -109,6 +113,7 @@ struct world_settings {
 	struct world_pin pins[WORLD_PINS];
 	char account_names[WORLD_SCOPES][WORLD_TEXT], region_names[WORLD_SCOPES][WORLD_TEXT], policy_names[WORLD_POLICIES][WORLD_TEXT];
 	struct pin core_pins[WORLD_PINS];
+	const char *via_texts[WORLD_PINS][WORLD_VIAS], *never_texts[WORLD_PINS][WORLD_NEVERS];
 	struct settings core;
 };
 
