@@ -115,6 +115,13 @@ struct seen_rollout {
 	uint64_t verified_boot[WORLD_WAVES + 1]; /* and in which boot */
 };
 
+/* What the last read of a catalogue offered; and the one before, which all targets have left once they were looked at. */
+struct seen_catalogue {
+	uint32_t offered, release; /* one bit a version */
+	uint32_t old_offered, old_release;
+	int64_t changed_ns;
+};
+
 struct seen_pause {
 	char policy[WORLD_TEXT]; /* "": all */
 	int version, type;       /* VERSION_ABSENT, -1: all */
@@ -161,7 +168,9 @@ struct observer {
 		uint64_t ticket;
 		char id[WORLD_TEXT];
 		enum read_purpose purpose;
+		enum version_type type;
 	} asked[OBSERVER_ASKED];
+	struct seen_catalogue catalogues[WORLD_MODELS][VERSION_TYPE_N];
 	int64_t first_listing_ns[WORLD_SCOPES];
 	int64_t shortest_deadline_ns[WORLD_POLICIES];
 	int64_t shortest_settling_ns; /* over all settings that held, the longest deadline */
@@ -211,7 +220,10 @@ void observer_check_site(const struct observer *o, const struct seen_intent *in)
 
 /* observer_pins.c */
 bool observer_is_pinned(const struct observer *o, const struct seen_box *box, enum version_type type);
-int observer_desired(const struct observer *o, const struct seen_box *box, enum version_type type); /* VERSION_ABSENT: none, or nobody knows */
+bool observer_is_desired(const struct observer *o, const struct seen_box *box, enum version_type type, int version); /* VERSION_ABSENT: none, or nobody knows */
+void observer_catalogue(struct observer *o, const struct event *ev);
+void observer_check_catalogue_record(const struct observer *o, const struct record *rec);
+void observer_take_catalogue(struct observer *o, const struct record *rec);
 int observer_next(const struct observer *o, const struct seen_box *box, enum version_type type, int have, int want);
 void observer_check_way(const struct observer *o, const struct seen_intent *in);
 

@@ -37,7 +37,7 @@ static void check_pair(struct observer *o, const struct seen_intent *in)
 {
 	const struct seen_box *box = in->box;
 	unsigned int first;
-	int want = observer_desired(o, box, in->type), have;
+	int want = in->goal, have;
 
 	if (box->n_fresh != 2 || !box->fresh_serials[0][0] || !box->fresh_serials[1][0])
 		return;
@@ -186,6 +186,7 @@ static struct seen_intent *add_intent(struct observer *o, const struct action *a
 {
 	const struct policy *policy = &o->w->applied->policies[v->policy];
 	struct seen_intent *in = calloc(1, sizeof(*in));
+	struct target_view target;
 
 	assert(in);
 	o->intents = observer_grow(o->intents, &o->intents_size, o->n_intents + 1, sizeof(struct seen_intent *));
@@ -197,7 +198,7 @@ static struct seen_intent *add_intent(struct observer *o, const struct action *a
 	in->serial_of = observer_serial(o, v->serial_number);
 	in->from = world_version_rank(a->from);
 	in->to = world_version_rank(a->to);
-	in->goal = observer_desired(o, in->box, in->type);
+	in->goal = reconcile_target(o->w->core, a->target, &target) ? world_version_rank(target.desired) : VERSION_ABSENT; /* observer_check_way() judges it */
 	in->created_ns = in->start_ns = o->w->now_ns;
 	in->deadline_ns = policy->deadline_ns;
 	in->soak_ns = policy->verify.soak_ns;
@@ -279,6 +280,8 @@ void observer_upgrading(struct observer *o, const struct action *a)
 		break_intent(o, "rule 4", in, "its goal changed to %s", a->to);
 	observer_may_go(o, in, "called");
 	observer_check_leave(o, in);
+	if (!observer_is_desired(o, in->box, in->type, in->goal))
+		break_intent(o, "rule 6", in, "called on its way to %d, which is not desired any more", in->goal);
 	if (!s->is_enforcing)
 		break_intent(o, "rule 6", in, "called in observe mode");
 	if (!o->is_usable[in->scope])

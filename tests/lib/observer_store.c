@@ -147,6 +147,8 @@ void observer_store(struct observer *o, const struct action *a)
 			check_scope(o, rec);
 		else if (rec->kind == RECORD_ROLLOUT)
 			observer_check_rollout_record(o, rec);
+		else if (rec->kind == RECORD_CATALOGUE)
+			observer_check_catalogue_record(o, rec);
 		else if (rec->kind == RECORD_PAUSE)
 			observer_check_pause_record(o, rec);
 		if (rec->kind != RECORD_TARGET)

@@ -25,13 +25,15 @@ static void wire_policy(struct world_settings *s, uint32_t i)
 
 static void wire_pin(struct world_settings *s, uint32_t i)
 {
+	static const char *const channels[CHANNEL_N] = {[CHANNEL_RELEASE] = "@release", [CHANNEL_BETA] = "@beta"};
 	const struct world_pin *from = &s->pins[i];
 	struct pin *to = &s->core_pins[i];
 
 	*to = (struct pin){.name = from->name, .is_held = from->is_held, .via = s->via_texts[i], .n_via = from->n_via, .never = s->never_texts[i], .n_never = from->n_never};
 	to->match.glob[SELECTOR_NAME] = from->name_glob;
 	for (size_t t = 0; t < VERSION_TYPE_N; t++) {
-		to->version[t] = from->version[t] < 0 ? NULL : world_versions[from->version[t]];
+		to->channel[t] = from->channel[t];
+		to->version[t] = from->version[t] < 0 ? NULL : from->channel[t] ? channels[from->channel[t]] : world_versions[from->version[t]];
 		to->policy[t] = from->version[t] < 0 ? POLICY_NONE : from->policy[t];
 	}
 	for (uint32_t k = 0; k < from->n_via; k++)

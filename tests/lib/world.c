@@ -24,6 +24,22 @@ int world_version_rank(const char *version)
 	return VERSION_ABSENT;
 }
 
+const char *const world_models[WORLD_MODELS] = {"sag-1000", "sag-2000"};
+
+int world_model_of(const char *model)
+{
+	for (int i = 0; i < WORLD_MODELS; i++)
+		if (strcmp(model, world_models[i]) == 0)
+			return i;
+	return -1;
+}
+
+/* Of the second model one old version was mended after a newer one was made. */
+int64_t world_created_ms(unsigned int model, int version)
+{
+	return 1000 + (model == 1 && (version == 6 || version == 7) ? 13 - version : version);
+}
+
 /* ---- random numbers: splitmix64 ---- */
 
 static uint64_t draw(uint64_t *state)
@@ -406,7 +422,7 @@ struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_
 	snprintf(box->id, sizeof(box->id), "sag-%02u", w->n_boxes);
 	snprintf(box->name, sizeof(box->name), "%s-%02u", w->n_boxes % 3 == 2 ? "depot" : "shop", w->n_boxes);
 	snprintf(box->city, sizeof(box->city), "city-%u", w->n_boxes / 2 % 8);
-	snprintf(box->model, sizeof(box->model), "sag-1000");
+	snprintf(box->model, sizeof(box->model), "%s", world_models[0]);
 	for (unsigned int i = 0; i < n_devices; i++) {
 		struct world_device *d = &box->devices[i];
 

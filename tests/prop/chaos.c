@@ -17,6 +17,7 @@ static struct world_box *draw_box(struct world *w)
 	int dpi = drawn(w, 3) ? drawn_version(w, 20) : VERSION_ABSENT;
 	struct world_box *box = world_add_box(w, drawn(w, w->draft.n_scopes), n, drawn_version(w, 20), dpi);
 
+	snprintf(box->model, sizeof(box->model), "%s", world_models[drawn(w, 3) == 0]);
 	for (unsigned int i = 0; i < n; i++) {
 		if (drawn(w, 12) == 0)
 			box->devices[i].role = HA_ROLE_UNKNOWN;
@@ -231,6 +232,24 @@ static void chaos_act(struct world *w)
 	world_act(w, &act);
 }
 
+/* The vendor offers one more version, takes the newest one back, or thinks better of one. */
+static void chaos_catalogue(struct world *w)
+{
+	uint32_t model = drawn(w, WORLD_MODELS), type = drawn(w, VERSION_TYPE_N), roll = drawn(w, 6);
+	struct world_catalogue *c = &w->catalogues[model][type];
+	int first = 0;
+
+	while (first < VERSION_RANKED && !(c->hidden >> first & 1u))
+		first++;
+	if (roll == 0)
+		c->beta ^= 1u << drawn(w, VERSION_RANKED);
+	else if (roll == 1 && first > 6)
+		c->hidden |= 1u << (first - 1);
+	else if (first < VERSION_RANKED)
+		c->hidden &= ~(1u << first);
+	world_say(w, "the catalogue of %s, %s hides %x, of beta are %x", world_models[model], version_type_names[type], c->hidden, c->beta);
+}
+
 static void chaos_pause(struct world *w)
 {
 	struct act act = {.kind = drawn(w, 3) ? ACT_RESUME : ACT_PAUSE, .is_all = drawn(w, 2)};
@@ -285,7 +304,7 @@ static void chaos(struct world *w)
 	static void (*const deeds[])(struct world *w) = {
 		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_health, chaos_come_and_go,
 		chaos_move, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
-		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, world_help,
+		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, chaos_catalogue, world_help,
 	};
 
 	if (w->now_ns > drawn_shape(w)->chaos_ns)
@@ -325,6 +344,18 @@ static void repair(struct world *w)
 	}
 }
 
+/* All is offered, some of each kind. */
+static void settle_catalogues(struct world *w)
+{
+	for (uint32_t model = 0; model < WORLD_MODELS; model++) {
+		for (size_t t = 0; t < VERSION_TYPE_N; t++) {
+			w->catalogues[model][t].hidden = 0;
+			w->catalogues[model][t].beta |= 1u << (VERSION_NEWEST - 1);
+			w->catalogues[model][t].beta &= ~(1u << VERSION_NEWEST);
+		}
+	}
+}
+
 static void settle_settings(struct world *w)
 {
 	struct world_settings *s = &w->draft;
@@ -338,6 +369,7 @@ static void settle_settings(struct world *w)
 	}
 	for (uint32_t i = 0; i < s->n_pins; i++) {
 		s->pins[i].is_held = false;
+		s->pins[i].n_never = 0;
 		for (size_t t = 0; t < VERSION_TYPE_N; t++)
 			if (s->pins[i].version[t] >= 0)
 				s->pins[i].version[t] = VERSION_NEWEST;
@@ -389,6 +421,7 @@ static void calm(struct world *w)
 	uint64_t steps = w->steps;
 
 	repair(w);
+	settle_catalogues(w);
 	settle_settings(w);
 	for (int64_t t = began; t < began + drawn_shape(w)->calm_ns && !w->failure; t += CALM_PART) {
 		world_run(w, t + CALM_PART);
@@ -424,6 +457,7 @@ void history_run(struct world *w, const struct shape *shape, uint64_t seed, bool
 	w->page_size = shape->page_size;
 	draw_crashes(w, seed % 4 != 1); /* after a reboot times come from the wall clock */
 	draw_settings(w);
+	draw_catalogues(w);
 	for (uint32_t n = shape->least_boxes + drawn(w, shape->begin_boxes - shape->least_boxes); n > 0; n--)
 		draw_box(w);
 	world_apply(w);

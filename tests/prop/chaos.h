@@ -25,3 +25,4 @@ int drawn_version(struct world *w, uint32_t odd_permille); /* odd ones cannot be
 void draw_policy(struct world *w, uint32_t i);
 void draw_pin(struct world *w, uint32_t i);
 void draw_settings(struct world *w);
+void draw_catalogues(struct world *w);

@@ -95,7 +95,7 @@ int drawn_version(struct world *w, uint32_t odd_permille)
 /* Hops below where the pin leads, oldest first. */
 static void draw_via(struct world *w, struct world_pin *p)
 {
-	int goal = p->version[VERSION_TYPE_DEVICE];
+	int goal = p->channel[VERSION_TYPE_DEVICE] ? VERSION_NEWEST : p->version[VERSION_TYPE_DEVICE];
 
 	if (goal <= 0 || drawn(w, 3))
 		return;
@@ -106,7 +106,10 @@ static void draw_via(struct world *w, struct world_pin *p)
 
 static bool is_on_the_way(const struct world_pin *p, int version)
 {
-	bool is_hop = version == p->version[VERSION_TYPE_DEVICE] || version == p->version[VERSION_TYPE_DPI];
+	bool is_hop = false;
+
+	for (size_t t = 0; t < VERSION_TYPE_N; t++)
+		is_hop |= p->channel[t] == CHANNEL_NONE && version == p->version[t];
 
 	for (uint32_t i = 0; i < p->n_via; i++)
 		is_hop |= p->via[i] == version;
@@ -133,9 +136,18 @@ void draw_pin(struct world *w, uint32_t i)
 	for (size_t t = 0; t < VERSION_TYPE_N; t++) {
 		p->version[t] = drawn(w, 5) ? drawn_version(w, 30) : VERSION_ABSENT;
 		p->policy[t] = drawn(w, w->draft.n_policies);
+		if (p->version[t] >= 0 && drawn(w, 4) == 0)
+			p->channel[t] = drawn(w, 4) ? CHANNEL_RELEASE : CHANNEL_BETA;
 	}
 	draw_via(w, p);
 	draw_never(w, p);
+}
+
+void draw_catalogues(struct world *w)
+{
+	for (uint32_t model = 0; model < WORLD_MODELS; model++)
+		for (size_t t = 0; t < VERSION_TYPE_N; t++)
+			w->catalogues[model][t] = (struct world_catalogue){.hidden = drawn(w, 2) ? ~0u << (6 + drawn(w, 6)) : 0, .beta = (uint32_t)(world_draw(w, 1u << 12) & world_draw(w, 1u << 12))};
 }
 
 void draw_settings(struct world *w)
