@@ -764,6 +764,7 @@ void schedule_follow(struct reconcile *r, const struct intent *in);
 void schedule_verify(struct reconcile *r, struct intent *in);
 void schedule_precheck(struct reconcile *r, uint32_t target);
 void schedule_answer(struct reconcile *r, const struct event *ev);
+void schedule_unasked(struct reconcile *r, uint64_t ticket); /* it was taken out of the plan with its target, so nobody answers */
 void schedule_catalogue(struct reconcile *r, uint32_t target, uint32_t catalogue); /* asks for it through that target */
 void schedule_deinit(struct reconcile *r);
 
@@ -816,5 +817,6 @@ bool catalogue_record(const struct reconcile *r, uint32_t model, enum version_ty
 void sweep_begin(struct reconcile *r);
 void sweep_go_on(struct reconcile *r);
 void catalogue_answer(struct reconcile *r, uint32_t catalogue, const struct event *ev);
+void catalogue_unasked(struct reconcile *r, uint32_t catalogue);
 const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type);
 void catalogue_deinit(struct reconcile *r);

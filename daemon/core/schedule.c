@@ -657,6 +657,15 @@ void schedule_answer(struct reconcile *r, const struct event *ev)
 	free(q);
 }
 
+void schedule_unasked(struct reconcile *r, uint64_t ticket)
+{
+	struct request *q = request_take(r, ticket);
+
+	if (q && q->catalogue != NONE)
+		catalogue_unasked(r, q->catalogue);
+	free(q);
+}
+
 void schedule_deinit(struct reconcile *r)
 {
 	for (uint32_t i = 0; i < r->n_requests; i++)

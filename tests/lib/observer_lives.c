@@ -61,6 +61,7 @@ static void forget_table(struct observer *o)
 		memset(o->targets, 0, o->targets_size * sizeof(*o->targets));
 	o->n_live = 0;
 	memset(o->asked, 0, sizeof(o->asked));
+	memset(o->catalogues, 0, sizeof(o->catalogues));
 	for (size_t i = 0; i < WORLD_SCOPES; i++) {
 		o->first_listing_ns[i] = o->probed_ns[i] = 0;
 		o->is_usable[i] = true;
@@ -184,6 +185,8 @@ static void take_row(struct observer *o, const struct store_row *row)
 		observer_take_rollout(o, &row->record);
 	else if (row->record.kind == RECORD_PAUSE)
 		observer_take_pause(o, &row->record);
+	else if (row->record.kind == RECORD_CATALOGUE)
+		observer_take_catalogue(o, &row->record);
 	else if (row->record.kind == RECORD_SCOPE)
 		take_scope(o, &row->record);
 	else if (row->record.kind == RECORD_TALLY)

@@ -1,6 +1,6 @@
 /*
- * Rules about rollouts: waves in order and with their soak, halts, pauses, holds, approvals, windows, freezes, gates and
- * sites (rules 5, 6, 9, 11 and 13), at each start and at each call, and again after a restart.
+ * Rules about rollouts: waves in order and with their soak, halts, pauses, holds, approvals, windows, freezes
+ * and gates (rules 6, 9, 11 and 13), at each start and at each call, and again after a restart.
  *
  * Failures, waves and words are counted here, from what ended and what was said; whether a policy is open is worked
  * out from the world's plain rule.
@@ -137,6 +137,8 @@ void observer_rollout_ended(struct observer *o, const struct seen_intent *in, en
 	bool is_failed = in->ended == INTENT_FAILED;
 	bool is_same = c->ended_policy == in->policy + 1 && c->ended_version == in->goal && c->ended_epoch == ro->epoch;
 
+	if (in->ended == INTENT_VERIFIED && in->to != in->goal)
+		return; /* a hop on the way */
 	if (in->ended == INTENT_VERIFIED) {
 		ro->verified_ns[wave] = o->w->now_ns;
 		ro->verified_boot[wave] = o->w->boot;
@@ -347,20 +349,6 @@ void observer_check_leave(const struct observer *o, const struct seen_intent *in
 {
 	if (in->serial_of->counts[in->type].approved != in->goal + 1)
 		break_intent(o, "rule 13", in, "called for %s, which is not approved for it", world_versions[in->goal]);
-}
-
-void observer_check_site(const struct observer *o, const struct seen_intent *in)
-{
-	const struct policy *p = &o->w->applied->policies[in->policy];
-	uint32_t n = 0;
-
-	if (p->site_by != SITE_BY_CITY)
-		return;
-	for (size_t i = 0; i < o->n_open; i++)
-		n += o->open[i]->policy == in->policy &&
-		     strcmp(o->w->boxes[o->open[i]->box->index].city, o->w->boxes[in->box->index].city) == 0;
-	if (n > p->max_in_flight_per_site)
-		break_intent(o, "rule 5", in, "%u in flight in one city, %u are allowed", n, p->max_in_flight_per_site);
 }
 
 /* ---- what is stored of it ---- */

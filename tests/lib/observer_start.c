@@ -24,13 +24,6 @@ static void check_one_hand(const struct observer *o, const struct seen_intent *i
 	}
 }
 
-static int wanted(const struct observer *o, const struct seen_box *box, enum version_type type)
-{
-	uint32_t pin = observer_pin_of(o, box);
-
-	return pin == PIN_NONE ? VERSION_ABSENT : o->w->applied->pins[pin].version[type];
-}
-
 /* The device that goes first, by the newest fresh read: the standby, or the backup when roles do not tell. */
 static unsigned int first_of_pair(const struct seen_box *box)
 {
@@ -44,7 +37,7 @@ static void check_pair(struct observer *o, const struct seen_intent *in)
 {
 	const struct seen_box *box = in->box;
 	unsigned int first;
-	int want = wanted(o, box, in->type), have;
+	int want = in->goal, have;
 
 	if (box->n_fresh != 2 || !box->fresh_serials[0][0] || !box->fresh_serials[1][0])
 		return;
@@ -100,14 +93,13 @@ static void check_now(struct observer *o, struct seen_intent *in)
 		break_intent(o, "rule 6", in, "the account is not usable");
 	if (o->is_paused[in->scope] && !is_probe(o, in))
 		break_intent(o, "rule 6", in, "the account is paused");
-	if (pin == PIN_NONE || s->pins[pin].version[in->type] < 0) {
+	if (!observer_is_pinned(o, in->box, in->type)) {
 		break_intent(o, "rule 6", in, "no pin");
 		return;
 	}
 	if (s->pins[pin].is_held)
 		break_intent(o, "rule 6", in, "held");
-	if (s->pins[pin].version[in->type] != in->to)
-		break_intent(o, "rule 6", in, "goes to %d, pinned is %d", in->to, s->pins[pin].version[in->type]);
+	observer_check_way(o, in);
 }
 
 /* Whoever has settled in an earlier life need not again; whoever lost its state waits for what that may have called. */
@@ -202,6 +194,7 @@ static struct seen_intent *add_intent(struct observer *o, const struct action *a
 {
 	const struct policy *policy = &o->w->applied->policies[v->policy];
 	struct seen_intent *in = calloc(1, sizeof(*in));
+	struct target_view target;
 
 	assert(in);
 	o->intents = observer_grow(o->intents, &o->intents_size, o->n_intents + 1, sizeof(struct seen_intent *));
@@ -213,7 +206,7 @@ static struct seen_intent *add_intent(struct observer *o, const struct action *a
 	in->serial_of = observer_serial(o, v->serial_number);
 	in->from = world_version_rank(a->from);
 	in->to = world_version_rank(a->to);
-	in->goal = wanted(o, in->box, in->type);
+	in->goal = reconcile_target(o->w->core, a->target, &target) ? world_version_rank(target.desired) : VERSION_ABSENT; /* observer_check_way() judges it */
 	in->created_ns = in->start_ns = o->w->now_ns;
 	in->deadline_ns = policy->deadline_ns;
 	in->soak_ns = policy->verify.soak_ns;
@@ -295,6 +288,8 @@ void observer_upgrading(struct observer *o, const struct action *a)
 		break_intent(o, "rule 4", in, "its goal changed to %s", a->to);
 	observer_may_go(o, in, "called");
 	observer_check_leave(o, in);
+	if (!observer_is_desired(o, in->box, in->type, in->goal))
+		break_intent(o, "rule 6", in, "called on its way to %d, which is not desired any more", in->goal);
 	if (!s->is_enforcing)
 		break_intent(o, "rule 6", in, "called in observe mode");
 	if (!o->is_usable[in->scope])

@@ -134,7 +134,7 @@ static void check_precedence(struct observer *o, const struct target_view *v, co
 {
 	const struct world_settings *s = o->w->applied;
 	uint32_t pin = observer_pin_of(o, box);
-	bool is_managed = pin != PIN_NONE && s->pins[pin].version[v->version_type] >= 0;
+	bool is_managed = observer_is_pinned(o, box, v->version_type);
 	bool is_held = is_managed && (s->pins[pin].is_held || observer_serial(o, v->serial_number)->counts[v->version_type].is_held);
 
 	if (v->phase > PHASE_VERIFYING && (v->phase == PHASE_UNMANAGED) == is_managed && box->is_named)
@@ -143,10 +143,12 @@ static void check_precedence(struct observer *o, const struct target_view *v, co
 		break_target(o, "rule 11", v, "settles, and an earlier life had settled");
 	if (!box->is_named || (v->is_in_progress && !observer_holds(box, v->serial_number)))
 		return; /* an earlier life tells of it, and its name is not known yet; or it is nowhere, and only followed */
-	if (is_managed && (v->pin != pin || world_version_rank(v->desired) != s->pins[pin].version[v->version_type]))
+	if (is_managed && (v->pin != pin || !observer_is_desired(o, box, v->version_type, world_version_rank(v->desired))))
 		break_target(o, "phases", v, "pin %u, desired %s; it should be pin %u", v->pin, v->desired, pin);
 	if (v->phase != PHASE_WAITING)
 		return;
+	if (world_version_rank(v->next) != observer_next(o, box, v->version_type, world_version_rank(v->reported), world_version_rank(v->desired)))
+		break_target(o, "phases", v, "next is %s", v->next);
 	if (is_held ? v->reason > REASON_HELD : v->reason == REASON_HELD)
 		break_target(o, "phases", v, "held %d", is_held);
 	if (s->is_enforcing ? v->reason == REASON_OBSERVE_MODE : v->reason == REASON_MAX_IN_FLIGHT || v->reason == REASON_RATE)
