@@ -7,6 +7,8 @@
  */
 #include "internal.h"
 
+#include "base/machine.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -37,25 +39,6 @@ static void complain(struct load *l, const char *file, const char *text)
 	report_add(&l->report, CONFIG_ERROR, file, 0, "%s", text);
 }
 
-/* Reads at most `limit` bytes and one more. Returns the length or negative errno. */
-static ssize_t read_all(int fd, char *buf, size_t size)
-{
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, buf + len, size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 /* The contents with a newline and a terminator behind them: libconfig wants a last line to end. */
 static char *read_open_file(struct load *l, const char *file, int fd, size_t *ret_len)
 {
@@ -80,7 +63,7 @@ static char *read_open_file(struct load *l, const char *file, int fd, size_t *re
 		l->report.is_without_memory = true;
 		return NULL;
 	}
-	n = read_all(fd, text, (size_t)st.st_size + 1);
+	n = machine_read(fd, text, (size_t)st.st_size + 1);
 	if (n < 0 || n > st.st_size) {
 		complain(l, file, n < 0 ? error_text((int)-n) : "grew while it was read; try again");
 		free(text);

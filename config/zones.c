@@ -4,6 +4,8 @@
  */
 #include "zones.h"
 
+#include "base/machine.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -100,25 +102,6 @@ static int explain(const struct zones *z, const char *name, int code, struct err
 		    z->directory, error_text(code));
 }
 
-/* At most `size` bytes. The length, or negative errno. */
-static ssize_t read_all(int fd, char *buf, size_t size)
-{
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, buf + len, size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 /* The whole file, in memory that the caller frees. */
 static int read_zone(const struct zones *z, const char *name, int fd, char **ret_bytes, size_t *ret_len, struct error *error)
 {
@@ -137,7 +120,7 @@ static int read_zone(const struct zones *z, const char *name, int fd, char **ret
 	bytes = malloc(TZIF_BYTES_MAX + 1);
 	if (!bytes)
 		return -ENOMEM;
-	n = read_all(fd, bytes, TZIF_BYTES_MAX + 1);
+	n = machine_read(fd, bytes, TZIF_BYTES_MAX + 1);
 	if (n < 0) {
 		free(bytes);
 		return explain(z, name, (int)-n, error);

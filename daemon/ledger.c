@@ -266,7 +266,7 @@ static void draft_rollout(const struct ledger *l, struct draft *draft, const str
 	draft->text[ROW_TYPE] = version_type_names[v.version_type];
 	draft->text[ROW_TO] = v.version;
 	draft->text[ROW_POLICY] = v.policy_name;
-	draft->text[ROW_WAVE] = v.wave_name;
+	draft->text[ROW_WAVE] = a->wave;
 	draft->text[ROW_OUTCOME] = rollout_change_names[a->rollout_change];
 	draft->text[ROW_REASON] = a->rollout_change == ROLLOUT_HALTED ? halt_cause_names[v.halt_cause] : "";
 }

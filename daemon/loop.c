@@ -6,6 +6,7 @@
  */
 #include "daemon.h"
 #include "acts.h"
+#include "base/machine.h"
 #include "calendars.h"
 #include "dispatch.h"
 #include "gates.h"
@@ -20,9 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "version_info.h"
@@ -31,28 +30,10 @@
 #define DELIVER_BUDGET_NS (2 * NS_PER_MS)
 #define WAIT_MAX_MS 10000 /* the heartbeat is no older than this */
 
-static int64_t read_clock(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
-static uint64_t random_u64(void *ctx)
-{
-	uint64_t value;
-
-	(void)ctx;
-	while (getrandom(&value, sizeof(value), 0) != sizeof(value))
-		;
-	return value;
-}
-
 static int step_once(struct daemon *d, struct event *ev)
 {
 	struct plan plan;
-	int64_t began = read_clock(CLOCK_BOOTTIME);
+	int64_t began = machine_clock_ns(CLOCK_BOOTTIME);
 	int r;
 
 	ev->now_ns = d->now_ns;
@@ -60,7 +41,7 @@ static int step_once(struct daemon *d, struct event *ev)
 	r = reconcile_step(d->core, ev, &plan);
 	if (r < 0)
 		return r;
-	report_step(d->report, read_clock(CLOCK_BOOTTIME) - began);
+	report_step(d->report, machine_clock_ns(CLOCK_BOOTTIME) - began);
 	report_plan(d->report, ev, &plan, d->request_id, d->code);
 	r = acts_watch(d->acts, ev, &plan);
 	if (r >= 0)
@@ -102,7 +83,7 @@ static int new_client(struct daemon *d, struct error *ret_error)
 		.on_reply = on_reply,
 		.ctx = d,
 		.user_agent = "sagpin/" SAGPIN_VERSION,
-		.random = random_u64,
+		.random = machine_random,
 	};
 
 	if (!scopes)
@@ -146,7 +127,7 @@ static int new_identity(struct daemon *d, uint32_t n)
 		.ca_file = account->api.ca_file,
 		.proxy = account->api.proxy,
 		.timeout_ns = account->api.timeout_ns,
-		.random = random_u64,
+		.random = machine_random,
 		.on_news = on_news,
 		.ctx = d,
 		.account = n,
@@ -241,7 +222,7 @@ static int daemon_init(struct daemon *d, const struct daemon_options *options)
 		return r;
 	r = registry_new(&d->registry);
 	if (!r)
-		r = reconcile_new(random_u64(NULL), &d->core);
+		r = reconcile_new(machine_random(NULL), &d->core);
 	if (!r)
 		r = dispatch_new(d, &d->dispatch);
 	if (!r)
@@ -289,10 +270,10 @@ static void daemon_deinit(struct daemon *d)
 
 static void read_time(struct daemon *d)
 {
-	int64_t now = read_clock(CLOCK_BOOTTIME);
+	int64_t now = machine_clock_ns(CLOCK_BOOTTIME);
 
 	d->now_ns = now > d->now_ns ? now : d->now_ns;
-	d->wall_s = read_clock(CLOCK_REALTIME) / NS_PER_S;
+	d->wall_s = machine_clock_ns(CLOCK_REALTIME) / NS_PER_S;
 }
 
 static int run_identities(struct daemon *d)
@@ -339,7 +320,7 @@ static int turn(struct daemon *d)
 /* Up to the nearest deadline, rounded up to whole milliseconds so that the last one is not spun away. */
 static int wait_ms(const struct daemon *d)
 {
-	int64_t now = read_clock(CLOCK_BOOTTIME);
+	int64_t now = machine_clock_ns(CLOCK_BOOTTIME);
 	int64_t next = reconcile_deadline_ns(d->core);
 	int64_t client = client_deadline_ns(d->client, now);
 	int web = web_timeout_ms(d->web);
@@ -393,12 +374,12 @@ static int loop(struct daemon *d, int signal_fd)
 	if (d->control)
 		fds[++n] = (struct curl_waitfd){ .fd = control_fd(d->control), .events = CURL_WAIT_POLLIN };
 	while (r >= 0) {
-		int64_t woke = read_clock(CLOCK_BOOTTIME);
+		int64_t woke = machine_clock_ns(CLOCK_BOOTTIME);
 
 		if (is_told_to_stop(signal_fd))
 			return 0;
 		r = turn(d);
-		report_turn(d->report, read_clock(CLOCK_BOOTTIME) - woke);
+		report_turn(d->report, machine_clock_ns(CLOCK_BOOTTIME) - woke);
 		if (r >= 0)
 			r = client_wait(d->client, fds, (unsigned int)n + 1, wait_ms(d));
 	}

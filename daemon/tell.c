@@ -149,6 +149,7 @@ static const struct {
 } rollout_news[ROLLOUT_CHANGE_N] = {
 	[ROLLOUT_BEGAN] = { LOG_LEVEL_INFO, "a rollout began" },
 	[ROLLOUT_WAVE_PASSED] = { LOG_LEVEL_INFO, "a rollout came to its next wave" },
+	[ROLLOUT_AWAITING] = { LOG_LEVEL_WARN, "a wave of a rollout catches nothing that could go; it waits with approval" },
 	[ROLLOUT_HALTED] = { LOG_LEVEL_WARN, "a rollout halted; it starts no more upgrades until it is resumed" },
 	[ROLLOUT_RESUMED] = { LOG_LEVEL_INFO, "a rollout was resumed" },
 	[ROLLOUT_COMPLETED] = { LOG_LEVEL_INFO, "a rollout is complete" },
@@ -161,18 +162,24 @@ static void rollout_of(const struct daemon *d, const struct action *a, struct ro
 {
 	const struct settings *settings = &d->config->settings;
 
-	if (a->rollout_change != ROLLOUT_ENDED && reconcile_rollout(d->core, a->rollout, ret_rollout))
+	if (a->rollout_change != ROLLOUT_ENDED && reconcile_rollout(d->core, a->rollout, ret_rollout)) {
+		ret_rollout->wave_name = a->wave;
 		return;
+	}
 	*ret_rollout = (struct rollout_view){ .policy_name = a->policy < settings->n_policies ? settings->policies[a->policy].name : "",
 					      .version = a->to, .version_type = a->version_type, .wave_name = "" };
 }
 
-static void rollout_next_step(const struct rollout_view *r, struct command *c)
+static void rollout_next_step(const struct rollout_view *r, enum rollout_change change, struct command *c)
 {
-	put_text(c, "look at the failures, then: sagpin resume");
+	bool is_awaiting = change == ROLLOUT_AWAITING;
+
+	put_text(c, is_awaiting ? "look at its match, then: sagpin approve" : "look at the failures, then: sagpin resume");
 	put_option(c, "policy", r->policy_name);
 	put_option(c, "version-type", version_type_names[r->version_type]);
 	put_option(c, "version", r->version);
+	if (is_awaiting)
+		put_option(c, "wave", r->wave_name);
 	put_text(c, " --why=…");
 }
 
@@ -184,8 +191,9 @@ static void tell_rollout(const struct daemon *d, const struct action *a)
 	struct rollout_view r;
 
 	rollout_of(d, a, &r);
+	if (is_halted || a->rollout_change == ROLLOUT_AWAITING)
+		rollout_next_step(&r, a->rollout_change, &next);
 	if (is_halted) {
-		rollout_next_step(&r, &next);
 		snprintf(failed, sizeof(failed), "%u", r.failed);
 		snprintf(ended, sizeof(ended), "%u", r.ended);
 	}

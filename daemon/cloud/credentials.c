@@ -6,6 +6,8 @@
  */
 #include "cloud/credentials.h"
 
+#include "base/machine.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
@@ -111,45 +113,28 @@ int credentials_find_path(const char *path, char *ret_path, size_t size, struct 
 	return 0;
 }
 
-static int read_all(int fd, char *buf, size_t size, size_t *ret_len)
-{
-	size_t len = 0;
-	while (len < size) {
-		ssize_t n = read(fd, buf + len, size - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	*ret_len = len;
-	return 0;
-}
-
 int credentials_read_file(const char *path, const char *what, char *buf, size_t size, struct error *ret_error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO must not block */
 	if (fd < 0)
 		return missing(ret_error, "%s: %s: create the %s or let the daemon's user read it", path, strerror(errno), what);
 	struct stat st;
-	size_t len = 0;
-	int error = 0, r = 0;
+	ssize_t n = 0;
+	int r = 0;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		r = missing(ret_error, "%s is not a regular file: name the %s itself", path, what);
 	else
-		error = read_all(fd, buf, size, &len); /* the last byte shows a file that is too large */
+		n = machine_read(fd, buf, size); /* the last byte shows a file that is too large */
 	close(fd);
 	if (r)
 		return r;
-	if (error)
-		return missing(ret_error, "%s: %s: let the daemon's user read it", path, strerror(error));
-	if (len == size)
+	if (n < 0)
+		return missing(ret_error, "%s: %s: let the daemon's user read it", path, strerror((int)-n));
+	if ((size_t)n == size)
 		return missing(ret_error, "%s is larger than %zu bytes: it is no %s", path, size - 1, what);
-	if (memchr(buf, '\0', len))
+	if (memchr(buf, '\0', (size_t)n))
 		return missing(ret_error, "%s holds a NUL byte: it is no text file", path);
-	buf[len] = '\0';
+	buf[n] = '\0';
 	return 0;
 }
 

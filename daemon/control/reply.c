@@ -62,12 +62,12 @@ static void approve_more(const struct act *act, uint32_t count, struct error *re
 	append_option(ret_next, "why", "…");
 }
 
-static void explain(const struct act *act, const struct control_result *result, struct error *what, struct error *next)
+static void explain(const struct act *act, const struct control_result *result, const char *known, struct error *what, struct error *next)
 {
 	switch (result->outcome) {
 	case ACT_NOT_FOUND:
 		snprintf(what->text, sizeof(what->text), "%s: nothing fits what was named", act_names[act->kind]);
-		snprintf(next->text, sizeof(next->text), "%s", advice[act->kind].look);
+		snprintf(next->text, sizeof(next->text), "%s", known[0] ? known : advice[act->kind].look);
 		break;
 	case ACT_INCOMPLETE:
 		snprintf(what->text, sizeof(what->text), "%s: it is not said what it is about", act_names[act->kind]);
@@ -109,7 +109,7 @@ char *reply_error(const char *what, const char *next)
 	return print(object, cJSON_AddStringToObject(object, "error", what) && cJSON_AddStringToObject(object, "next", next));
 }
 
-char *reply_result(const struct act *act, const struct control_result *result, unsigned int *ret_status)
+char *reply_result(const struct act *act, const struct control_result *result, const char *known, unsigned int *ret_status)
 {
 	struct error what = { .text = "" }, next = { .text = "" };
 	bool is_good = result->outcome == ACT_DONE || result->outcome == ACT_ALREADY, is_whole;
@@ -120,7 +120,7 @@ char *reply_result(const struct act *act, const struct control_result *result, u
 		return reply_error("this sagpin does not support that act", "use the command that came with the daemon");
 	}
 	*ret_status = outcome_statuses[result->outcome];
-	explain(act, result, &what, &next);
+	explain(act, result, known, &what, &next);
 	if (is_good && !result->is_durable) {
 		snprintf(what.text, sizeof(what.text), "it holds now, but could not be stored: it is lost when the daemon ends");
 		snprintf(next.text, sizeof(next.text), "look at the state store (the log says what is wrong), then say it again");

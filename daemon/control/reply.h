@@ -7,5 +7,5 @@
 
 /* {"error": …, "next": …}; both clean. */
 char *reply_error(const char *what, const char *next);
-/* What became of an act, and the HTTP status that says so. */
-char *reply_result(const struct act *act, const struct control_result *result, unsigned int *ret_status);
+/* What became of an act, and the HTTP status that says so. `known`: what there is, for an act that fits nothing; "" for advice. */
+char *reply_result(const struct act *act, const struct control_result *result, const char *known, unsigned int *ret_status);

@@ -6,6 +6,7 @@
  */
 #include "internal.h"
 
+#include "known.h"
 #include "reply.h"
 
 #include <errno.h>
@@ -115,12 +116,15 @@ void connection_answer_error(struct connection *c, unsigned int status, const ch
 void control_answer(struct control *control, uint64_t request, const struct control_result *result)
 {
 	for (struct connection *c = control->connections; c; c = c->next) {
+		struct error known = { .text = "" };
 		unsigned int status;
 		char *text;
 
 		if (c->request != request || !c->act)
 			continue;
-		text = reply_result(&c->act->act, result, &status);
+		if (result->outcome == ACT_NOT_FOUND)
+			known_text(control->options.core, control->options.settings, &c->act->act, &known);
+		text = reply_result(&c->act->act, result, known.text, &status);
 		c->request = 0;
 		connection_answer(c, status, text);
 		return;

@@ -160,22 +160,32 @@ void control_socket_remove(const struct control_socket *s)
 		unlink(s->path);
 }
 
+void control_socket_user(uid_t uid, const char *passwd, char *buf, size_t size)
+{
+	FILE *file = fopen(passwd, "re");
+	struct passwd entry, *found = NULL;
+	char text[4096];
+
+	snprintf(buf, size, "uid %lu", (unsigned long)uid);
+	while (file && fgetpwent_r(file, &entry, text, sizeof(text), &found) == 0)
+		if (found->pw_uid == uid && found->pw_name[0]) {
+			utf8_clean(found->pw_name, strlen(found->pw_name), buf, size);
+			break;
+		}
+	if (file)
+		fclose(file);
+}
+
 int control_socket_peer(int fd, char *buf, size_t size)
 {
 	struct ucred peer;
-	struct passwd entry, *found = NULL;
 	socklen_t len = sizeof(peer);
-	char text[4096];
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return -errno;
-	if (peer.uid == 0) {
+	if (peer.uid == 0)
 		snprintf(buf, size, "root");
-		return 0;
-	}
-	if (getpwuid_r(peer.uid, &entry, text, sizeof(text), &found) == 0 && found && found->pw_name[0])
-		utf8_clean(found->pw_name, strlen(found->pw_name), buf, size);
 	else
-		snprintf(buf, size, "uid %lu", (unsigned long)peer.uid);
+		control_socket_user(peer.uid, "/etc/passwd", buf, size);
 	return 0;
 }

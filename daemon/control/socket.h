@@ -23,5 +23,10 @@ int control_socket_open(const char *path, struct control_socket *ret_socket, str
 /* Removes the file, unless another took its place. To be called before the descriptor is closed, which whoever listens does. */
 void control_socket_remove(const struct control_socket *s);
 
-/* The user at the other end: a name where the system knows one, else "uid 1234". Clean. -errno when the kernel does not say. */
+/*
+ * The name that a file like /etc/passwd has for a user, else "uid 1234". Clean. No directory service is asked: that may
+ * take minutes when the network is down, and then a pause must not wait.
+ */
+void control_socket_user(uid_t uid, const char *passwd, char *buf, size_t size);
+/* The user at the other end, by /etc/passwd. -errno when the kernel does not say. */
 int control_socket_peer(int fd, char *buf, size_t size) __attribute__((warn_unused_result));

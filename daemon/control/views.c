@@ -4,19 +4,14 @@
  */
 #include "internal.h"
 
-#include <cjson/cJSON.h>
+#include "base/json.h"
+#include "base/machine.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LISTED_MAX 200 /* targets in one answer: far more than two devices have */
 #define CLOCK_EVERY 64 /* slots between two looks at the clock */
-
-/* An object under construction: `is_bad` once memory ran out. */
-struct json {
-	cJSON *root;
-	bool is_bad;
-};
 
 struct walk {
 	uint32_t slot, n_slots;
@@ -34,65 +29,7 @@ struct walk {
 
 int64_t walk_clock_ns(void)
 {
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-/* ---- JSON ---- */
-
-static void put_text(struct json *j, cJSON *object, const char *key, const char *value)
-{
-	j->is_bad |= !(value ? cJSON_AddStringToObject(object, key, value) : cJSON_AddNullToObject(object, key));
-}
-
-static void put_number(struct json *j, cJSON *object, const char *key, double value)
-{
-	j->is_bad |= !cJSON_AddNumberToObject(object, key, value);
-}
-
-static void put_bool(struct json *j, cJSON *object, const char *key, bool value)
-{
-	j->is_bad |= !cJSON_AddBoolToObject(object, key, value);
-}
-
-static cJSON *put_array(struct json *j, cJSON *object, const char *key)
-{
-	cJSON *array = cJSON_AddArrayToObject(object, key);
-
-	j->is_bad |= !array;
-	return array;
-}
-
-static cJSON *put_object(struct json *j, cJSON *object, const char *key)
-{
-	cJSON *added = cJSON_AddObjectToObject(object, key);
-
-	j->is_bad |= !added;
-	return added;
-}
-
-static cJSON *append_object(struct json *j, cJSON *array)
-{
-	cJSON *object = cJSON_CreateObject();
-
-	if (!cJSON_AddItemToArray(array, object)) {
-		j->is_bad = true;
-		cJSON_Delete(object);
-		return NULL;
-	}
-	return object;
-}
-
-/* Ends the object; NULL when any of it is missing. */
-static char *finish(struct json *j)
-{
-	char *text = j->root && !j->is_bad ? cJSON_PrintUnformatted(j->root) : NULL;
-
-	cJSON_Delete(j->root);
-	j->root = NULL;
-	return text;
+	return machine_clock_ns(CLOCK_MONOTONIC);
 }
 
 /* A time on the boot-time clock, as UNIX seconds; 0 stays 0. */
@@ -107,44 +44,44 @@ static double wall_of(const struct control *c, int64_t boot_ns)
 
 static void put_phases(struct json *j, cJSON *object, const uint32_t *counts)
 {
-	cJSON *phases = put_object(j, object, "phases");
+	cJSON *phases = json_object(j, object, "phases");
 
 	for (int i = 0; i < PHASE_N; i++)
 		if (counts[i])
-			put_number(j, phases, phase_names[i], counts[i]);
+			json_number(j, phases, phase_names[i], counts[i]);
 }
 
 static void put_waves(struct connection *c, struct json *j, cJSON *object, uint32_t slot, uint32_t n)
 {
-	cJSON *waves = put_array(j, object, "waves");
+	cJSON *waves = json_array(j, object, "waves");
 	struct wave_view v;
 
 	for (uint32_t i = 0; i < n && reconcile_wave(c->control->options.core, slot, i, &v); i++) {
-		cJSON *wave = append_object(j, waves);
+		cJSON *wave = json_append(j, waves);
 
-		put_text(j, wave, "name", v.name);
-		put_number(j, wave, "countable", v.countable);
+		json_text(j, wave, "name", v.name);
+		json_number(j, wave, "countable", v.countable);
 		put_phases(j, wave, v.phases);
 	}
 }
 
 static void put_rollout(struct connection *c, struct json *j, cJSON *object, uint32_t slot, const struct rollout_view *v)
 {
-	put_text(j, object, "policy", v->policy_name);
-	put_text(j, object, "version_type", version_type_names[v->version_type]);
-	put_text(j, object, "version", v->version);
-	put_text(j, object, "state", rollout_state_names[v->state]);
-	put_text(j, object, "reason", reason_names[v->reason]);
-	put_text(j, object, "halt_cause", halt_cause_names[v->halt_cause]);
-	put_text(j, object, "halt_reason", reason_names[v->halt_reason]);
-	put_number(j, object, "halted_s", (double)v->halted_s);
-	put_number(j, object, "first_seen_s", (double)v->first_seen_s);
-	put_number(j, object, "last_progress_s", (double)v->last_progress_s);
-	put_text(j, object, "wave", v->wave_name);
-	put_number(j, object, "soak_until_s", wall_of(c->control, v->soak_until_ns));
-	put_number(j, object, "failed", v->failed);
-	put_number(j, object, "ended", v->ended);
-	put_bool(j, object, "awaiting_approval", v->is_awaiting_approval);
+	json_text(j, object, "policy", v->policy_name);
+	json_text(j, object, "version_type", version_type_names[v->version_type]);
+	json_text(j, object, "version", v->version);
+	json_text(j, object, "state", rollout_state_names[v->state]);
+	json_text(j, object, "reason", reason_names[v->reason]);
+	json_text(j, object, "halt_cause", halt_cause_names[v->halt_cause]);
+	json_text(j, object, "halt_reason", reason_names[v->halt_reason]);
+	json_number(j, object, "halted_s", (double)v->halted_s);
+	json_number(j, object, "first_seen_s", (double)v->first_seen_s);
+	json_number(j, object, "last_progress_s", (double)v->last_progress_s);
+	json_text(j, object, "wave", v->wave_name);
+	json_number(j, object, "soak_until_s", wall_of(c->control, v->soak_until_ns));
+	json_number(j, object, "failed", v->failed);
+	json_number(j, object, "ended", v->ended);
+	json_bool(j, object, "awaiting_approval", v->is_awaiting_approval);
 	put_waves(c, j, object, slot, v->n_waves);
 }
 
@@ -152,32 +89,32 @@ void view_rollouts(struct connection *c)
 {
 	const struct reconcile *core = c->control->options.core;
 	struct json j = { .root = cJSON_CreateObject() };
-	cJSON *list = put_array(&j, j.root, "rollouts");
+	cJSON *list = json_array(&j, j.root, "rollouts");
 	struct rollout_view v;
 
 	for (uint32_t i = 0; i < reconcile_rollout_slots(core); i++)
 		if (reconcile_rollout(core, i, &v))
-			put_rollout(c, &j, append_object(&j, list), i, &v);
-	connection_answer(c, 200, finish(&j));
+			put_rollout(c, &j, json_append(&j, list), i, &v);
+	connection_answer(c, 200, json_finish(&j));
 }
 
 void view_approvals(struct connection *c)
 {
 	const struct reconcile *core = c->control->options.core;
 	struct json j = { .root = cJSON_CreateObject() };
-	cJSON *list = put_array(&j, j.root, "approvals");
+	cJSON *list = json_array(&j, j.root, "approvals");
 	struct approval_view v;
 
 	for (uint32_t i = 0; i < reconcile_approvals(core) && reconcile_approval(core, i, &v); i++) {
-		cJSON *object = append_object(&j, list);
+		cJSON *object = json_append(&j, list);
 
-		put_text(&j, object, "account", v.account);
-		put_text(&j, object, "version_type", version_type_names[v.version_type]);
-		put_text(&j, object, "version", v.version);
-		put_number(&j, object, "count", v.count);
-		put_number(&j, object, "managed", v.managed);
+		json_text(&j, object, "account", v.account);
+		json_text(&j, object, "version_type", version_type_names[v.version_type]);
+		json_text(&j, object, "version", v.version);
+		json_number(&j, object, "count", v.count);
+		json_number(&j, object, "managed", v.managed);
 	}
-	connection_answer(c, 200, finish(&j));
+	connection_answer(c, 200, json_finish(&j));
 }
 
 /* ---- walks ---- */
@@ -261,20 +198,20 @@ void view_targets(struct connection *c)
 		return;
 	}
 	w->json.root = cJSON_CreateObject();
-	w->list = put_array(&w->json, w->json.root, "targets");
+	w->list = json_array(&w->json, w->json.root, "targets");
 }
 
 static void put_auto_upgrade(struct json *j, cJSON *object, const struct auto_upgrade_policy *v)
 {
-	cJSON *policy = v ? put_object(j, object, "auto_upgrade") : NULL;
+	cJSON *policy = v ? json_object(j, object, "auto_upgrade") : NULL;
 
 	if (!v)
 		return;
-	put_text(j, policy, "upgrade_type", v->upgrade_type);
-	put_text(j, policy, "cron", v->cron);
-	put_text(j, policy, "time_zone", v->time_zone);
-	put_number(j, policy, "duration_min", v->duration_min);
-	put_number(j, policy, "jitter_min", v->jitter_min);
+	json_text(j, policy, "upgrade_type", v->upgrade_type);
+	json_text(j, policy, "cron", v->cron);
+	json_text(j, policy, "time_zone", v->time_zone);
+	json_number(j, policy, "duration_min", v->duration_min);
+	json_number(j, policy, "jitter_min", v->jitter_min);
 }
 
 static void put_rollout_of(struct connection *c, struct json *j, cJSON *object, const struct target_view *v)
@@ -284,10 +221,10 @@ static void put_rollout_of(struct connection *c, struct json *j, cJSON *object, 
 
 	if (v->rollout == NONE || !reconcile_rollout(c->control->options.core, v->rollout, &rollout))
 		return;
-	put_text(j, object, "rollout_version", rollout.version);
-	put_text(j, object, "rollout_state", rollout_state_names[rollout.state]);
+	json_text(j, object, "rollout_version", rollout.version);
+	json_text(j, object, "rollout_state", rollout_state_names[rollout.state]);
 	if (reconcile_wave(c->control->options.core, v->rollout, v->wave, &wave))
-		put_text(j, object, "wave", wave.name);
+		json_text(j, object, "wave", wave.name);
 }
 
 /* What identifies it, and what is wanted of it. */
@@ -295,41 +232,41 @@ static void put_wanted(struct connection *c, struct json *j, cJSON *object, cons
 {
 	const struct settings *settings = c->control->options.settings;
 
-	put_text(j, object, "account", settings->scopes[v->scope].account);
-	put_text(j, object, "region_id", settings->scopes[v->scope].region_id);
-	put_text(j, object, "instance_id", v->instance_id);
-	put_text(j, object, "serial_number", v->serial_number);
-	put_text(j, object, "version_type", version_type_names[v->version_type]);
-	put_text(j, object, "reported", v->reported);
-	put_text(j, object, "desired", v->desired);
-	put_text(j, object, "next_version", v->next);
-	put_text(j, object, "approved", v->approved);
-	put_text(j, object, "policy", v->policy == POLICY_NONE ? NULL : settings->policies[v->policy].name);
-	put_text(j, object, "pin", v->pin == PIN_NONE ? NULL : settings->pins[v->pin].name);
-	put_text(j, object, "site", v->site);
+	json_text(j, object, "account", settings->scopes[v->scope].account);
+	json_text(j, object, "region_id", settings->scopes[v->scope].region_id);
+	json_text(j, object, "instance_id", v->instance_id);
+	json_text(j, object, "serial_number", v->serial_number);
+	json_text(j, object, "version_type", version_type_names[v->version_type]);
+	json_text(j, object, "reported", v->reported);
+	json_text(j, object, "desired", v->desired);
+	json_text(j, object, "next_version", v->next);
+	json_text(j, object, "approved", v->approved);
+	json_text(j, object, "policy", v->policy == POLICY_NONE ? NULL : settings->policies[v->policy].name);
+	json_text(j, object, "pin", v->pin == PIN_NONE ? NULL : settings->pins[v->pin].name);
+	json_text(j, object, "site", v->site);
 }
 
 static void put_target(struct connection *c, struct json *j, cJSON *object, const struct target_view *v)
 {
 	put_wanted(c, j, object, v);
-	put_text(j, object, "phase", phase_names[v->phase]);
-	put_text(j, object, "reason", reason_names[v->reason]);
-	put_bool(j, object, "in_progress", v->is_in_progress);
-	put_bool(j, object, "behind", v->is_behind);
-	put_bool(j, object, "ahead", v->is_ahead);
-	put_bool(j, object, "held", v->is_held);
-	put_text(j, object, "held_by", v->held_by);
-	put_text(j, object, "held_why", v->held_why);
-	put_bool(j, object, "urgent", v->is_urgent);
+	json_text(j, object, "phase", phase_names[v->phase]);
+	json_text(j, object, "reason", reason_names[v->reason]);
+	json_bool(j, object, "in_progress", v->is_in_progress);
+	json_bool(j, object, "behind", v->is_behind);
+	json_bool(j, object, "ahead", v->is_ahead);
+	json_bool(j, object, "held", v->is_held);
+	json_text(j, object, "held_by", v->held_by);
+	json_text(j, object, "held_why", v->held_why);
+	json_bool(j, object, "urgent", v->is_urgent);
 	put_rollout_of(c, j, object, v);
-	put_number(j, object, "attempts", (double)v->attempts);
-	put_number(j, object, "failures", (double)v->failures);
-	put_number(j, object, "first_seen_s", (double)v->first_seen_s);
-	put_number(j, object, "phase_since_s", (double)v->phase_since_s);
-	put_number(j, object, "drift_since_s", (double)v->drift_since_s);
-	put_number(j, object, "last_success_s", (double)v->last_success_s);
-	put_number(j, object, "last_failure_s", (double)v->last_failure_s);
-	put_number(j, object, "next_try_s", wall_of(c->control, v->next_try_ns));
+	json_number(j, object, "attempts", (double)v->attempts);
+	json_number(j, object, "failures", (double)v->failures);
+	json_number(j, object, "first_seen_s", (double)v->first_seen_s);
+	json_number(j, object, "phase_since_s", (double)v->phase_since_s);
+	json_number(j, object, "drift_since_s", (double)v->drift_since_s);
+	json_number(j, object, "last_success_s", (double)v->last_success_s);
+	json_number(j, object, "last_failure_s", (double)v->last_failure_s);
+	json_number(j, object, "next_try_s", wall_of(c->control, v->next_try_ns));
 	put_auto_upgrade(j, object, v->auto_upgrade);
 }
 
@@ -352,7 +289,7 @@ static void walk_slot(struct connection *c, struct walk *w)
 		return;
 	if (w->is_list) {
 		w->n_listed++;
-		put_target(c, &w->json, append_object(&w->json, w->list), &v);
+		put_target(c, &w->json, json_append(&w->json, w->list), &v);
 	} else {
 		w->n_targets++;
 		w->counts[v.phase][v.reason]++;
@@ -365,24 +302,24 @@ static char *finish_status(struct connection *c, const struct walk *w)
 	struct json j = { .root = cJSON_CreateObject() };
 	cJSON *phases;
 
-	put_text(&j, j.root, "version", control->options.version);
-	put_text(&j, j.root, "mode", control->options.settings->is_enforcing ? "enforce" : "observe");
-	put_bool(&j, j.root, "paused", reconcile_is_paused(control->options.core));
-	put_number(&j, j.root, "in_flight", reconcile_in_flight(control->options.core));
-	put_number(&j, j.root, "targets", w->n_targets);
-	phases = put_array(&j, j.root, "phases");
+	json_text(&j, j.root, "version", control->options.version);
+	json_text(&j, j.root, "mode", control->options.settings->is_enforcing ? "enforce" : "observe");
+	json_bool(&j, j.root, "paused", reconcile_is_paused(control->options.core));
+	json_number(&j, j.root, "in_flight", reconcile_in_flight(control->options.core));
+	json_number(&j, j.root, "targets", w->n_targets);
+	phases = json_array(&j, j.root, "phases");
 	for (int p = 0; p < PHASE_N; p++) {
 		for (int r = 0; r < REASON_N; r++) {
-			cJSON *object = w->counts[p][r] ? append_object(&j, phases) : NULL;
+			cJSON *object = w->counts[p][r] ? json_append(&j, phases) : NULL;
 
 			if (!w->counts[p][r])
 				continue;
-			put_text(&j, object, "phase", phase_names[p]);
-			put_text(&j, object, "reason", reason_names[r]);
-			put_number(&j, object, "targets", w->counts[p][r]);
+			json_text(&j, object, "phase", phase_names[p]);
+			json_text(&j, object, "reason", reason_names[r]);
+			json_number(&j, object, "targets", w->counts[p][r]);
 		}
 	}
-	return finish(&j);
+	return json_finish(&j);
 }
 
 bool walk_run(struct connection *c, int64_t until_ns)
@@ -401,6 +338,6 @@ bool walk_run(struct connection *c, int64_t until_ns)
 	if (w->is_list && w->n_listed == 0)
 		connection_answer_error(c, 404, "no such target is in the inventory", "check the spelling, and that a listing has come");
 	else
-		connection_answer(c, 200, w->is_list ? finish(&w->json) : finish_status(c, w));
+		connection_answer(c, 200, w->is_list ? json_finish(&w->json) : finish_status(c, w));
 	return true;
 }

@@ -39,6 +39,41 @@ static bool policy_is_known(const struct reconcile *r, const char *name)
 	return false;
 }
 
+/* Some pin wants that version under the policy: its rollout may be still to come. */
+static bool is_pinned(const struct reconcile *r, const struct act *act, int type)
+{
+	for (uint32_t i = 0; i < r->settings->n_pins; i++)
+		for (int k = 0; k < VERSION_TYPE_N; k++) {
+			const struct pin *pin = &r->settings->pins[i];
+
+			if ((type < 0 || type == k) && pin->version[k] && strcmp(pin->version[k], act->version) == 0 &&
+			    strcmp(r->settings->policies[pin->policy[k]].name, act->policy) == 0)
+				return true;
+		}
+	return false;
+}
+
+/* A word about a policy is about all its rollouts, a word about a version only about that. */
+static bool rollout_fits(const struct reconcile *r, const struct rollout *ro, const struct act *act)
+{
+	int type = type_of(act);
+
+	return ro->is_used && strcmp(strings_text(&r->strings, r->policies[ro->policy]->name), act->policy) == 0 &&
+	       (!act->version || strcmp(strings_text(&r->strings, ro->version), act->version) == 0) &&
+	       (type < 0 || type == (int)ro->version_type);
+}
+
+/* Is there what it names? Whoever mistypes a version at night must not believe that it is paused. */
+static bool is_known(const struct reconcile *r, const struct act *act)
+{
+	if (!policy_is_known(r, act->policy))
+		return false;
+	for (uint32_t i = 0; i < r->n_rollouts; i++)
+		if (rollout_fits(r, r->rollouts[i], act))
+			return true;
+	return !act->version || is_pinned(r, act, type_of(act));
+}
+
 static struct pause *pause_find(const struct reconcile *r, uint32_t policy, uint32_t version, int type)
 {
 	for (uint32_t i = 0; i < r->n_pauses; i++)
@@ -66,7 +101,7 @@ static struct result take_pause(struct reconcile *r, const struct act *act)
 
 	if (!act->is_all && !act->policy)
 		return (struct result){ ACT_INCOMPLETE, 0 };
-	if (!act->is_all && !policy_is_known(r, act->policy))
+	if (!act->is_all && !is_known(r, act))
 		return (struct result){ ACT_NOT_FOUND, 0 };
 	if (act->is_all)
 		p.version_type = -1;
@@ -89,16 +124,6 @@ static void pause_remove(struct reconcile *r, struct pause *p)
 	free(p->why);
 	*p = r->pauses[--r->n_pauses];
 	sweep_begin(r);
-}
-
-/* A word about a policy is about all its rollouts, a word about a version only about that. */
-static bool rollout_fits(const struct reconcile *r, const struct rollout *ro, const struct act *act)
-{
-	int type = type_of(act);
-
-	return ro->is_used && strcmp(strings_text(&r->strings, r->policies[ro->policy]->name), act->policy) == 0 &&
-	       (!act->version || strcmp(strings_text(&r->strings, ro->version), act->version) == 0) &&
-	       (type < 0 || type == (int)ro->version_type);
 }
 
 static struct result take_resume(struct reconcile *r, const struct act *act)
@@ -131,7 +156,7 @@ static struct result take_resume(struct reconcile *r, const struct act *act)
 		rollout_resume(r, i);
 		n++;
 	}
-	return counted(n + n_found + policy_is_known(r, act->policy), n);
+	return counted(n + n_found + is_known(r, act), n);
 }
 
 /* ---- approve ---- */
@@ -154,9 +179,9 @@ static struct result approve_wave(struct reconcile *r, const struct act *act)
 			if (strcmp(r->settings->policies[index].waves[w].name, act->wave) != 0 || w > ro->wave)
 				continue;
 			n_found++;
-			if (ro->approved_wave >= (int32_t)w)
-				continue;
-			ro->approved_wave = (int32_t)w;
+			if (w < ro->wave || ro->approved == ro->wave_name)
+				continue; /* it has passed, or may */
+			ro->approved = ro->wave_name;
 			ro->is_to_check = r->is_rollout_to_check = true;
 			rollout_touch(r, ro);
 			n++;
@@ -165,11 +190,21 @@ static struct result approve_wave(struct reconcile *r, const struct act *act)
 	return counted(n_found, n);
 }
 
+static bool account_is_known(const struct reconcile *r, const char *name)
+{
+	for (uint32_t i = 0; i < r->n_scopes; i++)
+		if (strcmp(r->settings->scopes[i].account, name) == 0)
+			return true;
+	return false;
+}
+
 static struct result take_approve(struct reconcile *r, const struct act *act)
 {
 	int type = type_of(act);
 	uint32_t n = 0, version, account = NONE;
 
+	if ((act->policy && !policy_is_known(r, act->policy)) || (act->account && !account_is_known(r, act->account)))
+		return (struct result){ ACT_NOT_FOUND, 0 };
 	if (act->wave)
 		return approve_wave(r, act);
 	if (!act->account || type < 0 || !act->version || act->count == 0)
@@ -185,6 +220,13 @@ static struct result take_approve(struct reconcile *r, const struct act *act)
 
 /* ---- targets ---- */
 
+static bool policy_fits(const struct reconcile *r, const struct target *t, const char *name)
+{
+	uint32_t policy = target_policy(r, t);
+
+	return policy != NONE && strcmp(strings_text(&r->strings, r->policies[policy]->name), name) == 0;
+}
+
 static bool target_fits(const struct reconcile *r, const struct target *t, const struct act *act)
 {
 	const struct instance *inst;
@@ -196,7 +238,9 @@ static bool target_fits(const struct reconcile *r, const struct target *t, const
 	return (!act->instance_id || strcmp(inst->text, act->instance_id) == 0) &&
 	       (!act->serial_number || strcmp(device_at(r, t->device)->serial_number, act->serial_number) == 0) &&
 	       (type < 0 || type == (int)t->version_type) &&
-	       (!act->account || (inst->scope != NONE && strcmp(r->settings->scopes[inst->scope].account, act->account) == 0));
+	       (!act->account || (inst->scope != NONE && strcmp(r->settings->scopes[inst->scope].account, act->account) == 0)) &&
+	       (!act->policy || policy_fits(r, t, act->policy)) &&
+	       (!act->version || strcmp(strings_text(&r->strings, target_desired(t)), act->version) == 0);
 }
 
 /* Does it to one target; returns whether that changed anything. */
@@ -254,9 +298,10 @@ static bool upgrade_target(struct reconcile *r, uint32_t slot, const struct act 
 {
 	struct target *t = target_at(r, slot);
 	struct history *h = target_desired(t) ? target_history(r, t) : NULL;
+	enum phase phase = stand_exact(r, slot).phase;
 
 	(void)act;
-	if (!h || h->urgent == target_desired(t) || t->reported == target_desired(t))
+	if (!h || h->urgent == target_desired(t) || phase == PHASE_IN_SYNC || phase == PHASE_AHEAD)
 		return false;
 	h->urgent = target_desired(t);
 	return true;

@@ -56,11 +56,12 @@ void approval_look(struct reconcile *r, uint32_t slot, bool is_behind)
 {
 	struct target *t = target_at(r, slot);
 	uint32_t desired = target_desired(t), account = account_of(r, t);
+	uint32_t counted = desired && t->reported ? account : NONE; /* a Dpi target that nobody saw may not be there at all */
 
-	if (t->counted_account != (desired ? account : NONE)) {
+	if (t->counted_account != counted) {
 		if (t->counted_account != NONE)
 			r->accounts[t->counted_account]->managed--;
-		t->counted_account = desired ? account : NONE;
+		t->counted_account = counted;
 		if (t->counted_account != NONE)
 			r->accounts[t->counted_account]->managed++;
 		r->is_change_to_check = true;
@@ -98,20 +99,27 @@ void approval_leave(struct reconcile *r, uint32_t slot)
 
 static void changes_note(struct reconcile *r, struct account_state *a, int64_t at_ns)
 {
-	uint32_t i = a->n_changes;
-
 	if (!grow(r, &a->changes, a->n_changes, &a->cap_changes, sizeof(*a->changes)))
 		return;
-	for (; i > 0 && a->changes[i - 1] > at_ns; i--)
-		a->changes[i] = a->changes[i - 1];
-	a->changes[i] = at_ns;
-	a->n_changes++;
+	a->changes[a->n_changes++] = at_ns;
+	a->is_changes_sorted = false; /* those of an earlier life come in any order */
 }
 
+static int by_time(const void *a, const void *b)
+{
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* How many there are; after it the oldest is the first. */
 static uint32_t changes_recent(const struct reconcile *r, struct account_state *a)
 {
 	uint32_t old = 0;
 
+	if (!a->is_changes_sorted && a->n_changes > 0)
+		qsort(a->changes, a->n_changes, sizeof(*a->changes), by_time);
+	a->is_changes_sorted = true;
 	while (old < a->n_changes && r->now_ns - a->changes[old] >= DAY_NS)
 		old++;
 	if (old > 0)
@@ -120,12 +128,18 @@ static uint32_t changes_recent(const struct reconcile *r, struct account_state *
 	return a->n_changes;
 }
 
-void approval_restored(struct reconcile *r, const struct target *t)
+uint32_t approval_account(const struct reconcile *r, const struct target *t)
 {
 	uint32_t account = account_of(r, t);
 
-	if (account != NONE && t->approved_ns != NEVER && r->now_ns - t->approved_ns < DAY_NS)
-		changes_note(r, r->accounts[account], t->approved_ns);
+	return account == NONE ? 0 : r->accounts[account]->name;
+}
+
+void approval_restored(struct reconcile *r, const struct remembered *m)
+{
+	for (uint32_t i = 0; i < r->n_accounts; i++)
+		if (r->accounts[i]->name == m->account && m->approved_ns != NEVER && r->now_ns - m->approved_ns < DAY_NS)
+			changes_note(r, r->accounts[i], m->approved_ns);
 }
 
 static double radius_of(const struct reconcile *r, uint32_t account)

@@ -196,6 +196,20 @@ static bool is_wish_new(struct reconcile *r, const struct target *t)
 		h->not_before_ns = NEVER;
 	h->wish = (uint8_t)wish;
 	h->n_sets = h->n_waits = 0;
+	h->is_kept_back = false;
+	timers_cancel(&r->timers, &h->timer);
+	return true;
+}
+
+/* What stood in its way is gone: it need not wait for its timer. */
+static bool is_free_again(struct reconcile *r, const struct target *t)
+{
+	struct auto_hold *h = auto_hold_of(r, t);
+
+	if (!h || !h->is_kept_back || !target_is_online(r, t) || is_blocked(r, t))
+		return false;
+	h->is_kept_back = false;
+	h->n_waits = 0;
 	timers_cancel(&r->timers, &h->timer);
 	return true;
 }
@@ -204,7 +218,7 @@ static enum auto_list list_for(struct reconcile *r, const struct target *t)
 {
 	const struct auto_upgrade_policy *policy = auto_policy_of(r, t);
 
-	if (t->auto_list == AUTO_LIST_ACT || is_wish_new(r, t))
+	if (t->auto_list == AUTO_LIST_ACT || is_wish_new(r, t) || is_free_again(r, t))
 		return AUTO_LIST_ACT;
 	if (!target_is_online(r, t))
 		return AUTO_LIST_REGULAR;
@@ -378,7 +392,9 @@ static void act(struct reconcile *r, uint32_t slot)
 	move(r, slot, AUTO_LIST_REGULAR);
 	if (h && t->auto_policy && is_fresh(r, h, t->auto_scope) && !is_to_set(r, t, h))
 		return;
-	if (h && (!target_is_online(r, t) || (t->auto_policy && is_blocked(r, t))))
+	if (h)
+		h->is_kept_back = !target_is_online(r, t) || (t->auto_policy && is_blocked(r, t));
+	if (h && h->is_kept_back)
 		hold_wait(r, h);
 	else if (!h || !h->is_stored || !is_fresh(r, h, t->auto_scope) || !t->auto_policy)
 		ask(r, slot, ACTION_READ);

@@ -64,6 +64,7 @@ struct auto_hold {
 	bool is_sent;          /* it may have been set by us */
 	bool is_confirming;    /* … since it was read last */
 	bool is_taken;         /* … and was seen so */
+	bool is_kept_back;     /* it waits for what stood in the way at its last turn */
 	struct timer timer;
 };
 

@@ -215,6 +215,14 @@ void catalogue_answer(struct reconcile *r, uint32_t index, const struct event *e
 	set_timer(r, &c->timer, c->next_ask_ns);
 }
 
+void catalogue_unasked(struct reconcile *r, uint32_t index)
+{
+	struct catalogue *c = r->catalogues[index];
+
+	c->is_asking = false;
+	set_timer(r, &c->timer, r->now_ns + 1);
+}
+
 /* ---- what it says ---- */
 
 bool catalogue_lacks(const struct catalogue *c, uint32_t version)

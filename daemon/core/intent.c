@@ -199,6 +199,21 @@ static void intent_insert(struct reconcile *r, struct intent *in)
 		r->intents_made = in->id;
 }
 
+/*
+ * Nobody heard what became of its call: it may have left, and so it is an attempt. What it is now is stored together
+ * with the count, so no later life counts it again.
+ */
+static void intent_count_unheard(struct reconcile *r, struct intent *in)
+{
+	struct history *h = target_history(r, target_at(r, in->target));
+
+	if (!h)
+		return;
+	h->counts.attempts++;
+	memory_target(r, in->target);
+	memory_intent(r, in);
+}
+
 void intent_restore(struct reconcile *r, const struct record *rec)
 {
 	struct intent *in = intent_read(r, rec);
@@ -221,6 +236,8 @@ void intent_restore(struct reconcile *r, const struct record *rec)
 		return;
 	target_at(r, in->target)->intent = in;
 	instance_at(r, in->instance)->intent = in;
+	if (rec->number[REC_INTENT_STATE] == RECORD_INTENT_REQUESTED)
+		intent_count_unheard(r, in);
 	pacing_restore_intent(r, in);
 	instance_repin(r, in->instance);
 	schedule_follow(r, in);

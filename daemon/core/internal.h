@@ -154,8 +154,7 @@ struct remembered {
 	char *serial_number; /* NULL: empty slot */
 	struct history *history;
 	int64_t first_seen_s, drift_since_s, left_ns, approved_ns, wait_ns;
-	uint32_t hash, approved;
-	bool is_of_earlier_life;
+	uint32_t hash, approved, account; /* account: where its change counts; interned */
 	uint8_t version_type, wait, wait_reason, n_waits;
 };
 #define REMEMBER_NS (30 * 24 * HOUR_NS)
@@ -310,8 +309,10 @@ struct rollout {
 	uint32_t version; /* interned */
 	enum version_type version_type;
 	uint32_t epoch;   /* counts resumes: failures before the last one do not count */
-	uint32_t wave;    /* current */
-	int32_t approved_wave; /* up to which an operator said yes to what is caught; -1: none */
+	uint32_t wave;    /* current: the first that has not passed */
+	uint32_t wave_name; /* interned, 0: the last; the soak is of this one */
+	uint32_t passed;  /* interned: names of the waves that have passed, see passed.c */
+	uint32_t approved; /* interned: the wave of which an operator said yes to what it catches; 0: none */
 	enum halt_cause halt_cause;
 	enum reason halt_reason;
 	int64_t halted_s, first_seen_s, last_progress_s;
@@ -324,6 +325,7 @@ struct rollout {
 	uint32_t n_targets, n_behind, n_queued, n_at_sites; /* members; countable and not in sync; in its queues; waiting at sites */
 	bool is_dirty, is_to_check;
 	bool is_awaiting;   /* its match wave catches nothing that could go */
+	uint32_t told_awaiting; /* interned: the wave of which that was told; 0: none */
 	bool is_ended;      /* in this step: nobody's any more, and still to be looked at */
 	bool is_of_earlier_life; /* and not looked at in this one */
 	bool is_judged;     /* it was looked at with the whole inventory */
@@ -378,7 +380,8 @@ struct account_state {
 	uint32_t pauses;      /* in a row, for the backoff */
 	int64_t probe_ns;
 	uint32_t managed; /* targets with a desired version */
-	int64_t *changes; /* when desired versions changed without an operator's word, in the last day; oldest first */
+	int64_t *changes; /* when desired versions changed without an operator's word, in the last day */
+	bool is_changes_sorted;
 	uint32_t n_changes, cap_changes;
 	uint32_t forbidden[FORBIDDEN_IN_A_ROW]; /* instances of the last refusals in a row */
 	uint32_t n_forbidden;
@@ -714,7 +717,7 @@ void rollout_uncount(struct reconcile *r, uint32_t target);
 enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent);
 enum reason rollout_reason_but_gate(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent);
 uint32_t rollout_unapproved(const struct rollout *ro); /* how many of its targets wait with approval */
-bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro); /* until a person acts */
+bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro, uint32_t wave); /* until a person acts, for its targets of this wave */
 bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro);
 /* A target of it was verified or failed: counts for halts, once since the last resume. */
 void rollout_ended(struct reconcile *r, const struct intent *in, bool is_failed, enum reason reason);
@@ -732,13 +735,20 @@ bool scope_is_seen(const struct scope_state *s);
 bool inventory_is_complete(const struct reconcile *r); /* every scope was listed once in this life, or cannot be */
 void rollout_deinit(struct reconcile *r);
 
+/* ---- passed.c: progress by the names of waves; `passed` is interned ---- */
+/* `before` without what the policy does not have any more, and with its wave `more`, if that is not NONE. */
+uint32_t passed_names(struct reconcile *r, uint32_t before, const struct policy *policy, uint32_t more);
+/* The first from `from` on that has not passed; n_waves: the last one. */
+uint32_t passed_next(const struct reconcile *r, uint32_t passed, const struct policy *policy, uint32_t from);
+
 /* ---- approval.c: a mistake does not spread (rule 13) ---- */
 void approval_look(struct reconcile *r, uint32_t target, bool is_behind); /* at each update: is its desired version approved? */
 void approval_leave(struct reconcile *r, uint32_t target);
 void approvals_check(struct reconcile *r); /* at the end of a step */
 /* Up to `count` of them; returns how many waited: above `count` nothing was done. */
 uint32_t approval_grant(struct reconcile *r, uint32_t account, enum version_type type, uint32_t version, uint32_t count);
-void approval_restored(struct reconcile *r, const struct target *t); /* its change of the last day counts again */
+uint32_t approval_account(const struct reconcile *r, const struct target *t); /* its account's name, interned; 0: none */
+void approval_restored(struct reconcile *r, const struct remembered *m); /* its change of the last day counts again, wherever it is now */
 void approval_deinit(struct reconcile *r);
 
 /* ---- act.c: operators' words ---- */
@@ -760,6 +770,7 @@ void schedule_follow(struct reconcile *r, const struct intent *in);
 void schedule_verify(struct reconcile *r, struct intent *in);
 void schedule_precheck(struct reconcile *r, uint32_t target);
 void schedule_answer(struct reconcile *r, const struct event *ev);
+void schedule_unasked(struct reconcile *r, uint64_t ticket); /* it was taken out of the plan with its target, so nobody answers */
 void schedule_catalogue(struct reconcile *r, uint32_t target, uint32_t catalogue); /* asks for it through that target */
 void schedule_deinit(struct reconcile *r);
 
@@ -813,5 +824,6 @@ void sweep_begin(struct reconcile *r);
 void sweep_go_on(struct reconcile *r);
 void settings_go_on(struct reconcile *r); /* reconcile.c: the same with every instance, by settings that are new */
 void catalogue_answer(struct reconcile *r, uint32_t catalogue, const struct event *ev);
+void catalogue_unasked(struct reconcile *r, uint32_t catalogue);
 const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type);
 void catalogue_deinit(struct reconcile *r);

@@ -113,7 +113,7 @@ const char *const act_outcome_names[ACT_OUTCOME_N] = {
 	[ACT_TOO_MANY] = "too_many", [ACT_HELD_BY_CONFIG] = "held_by_config",
 };
 const char *const rollout_change_names[ROLLOUT_CHANGE_N] = {
-	[ROLLOUT_BEGAN] = "began", [ROLLOUT_WAVE_PASSED] = "wave_passed", [ROLLOUT_HALTED] = "halted", [ROLLOUT_RESUMED] = "resumed",
+	[ROLLOUT_BEGAN] = "began", [ROLLOUT_WAVE_PASSED] = "wave_passed", [ROLLOUT_AWAITING] = "awaiting_approval", [ROLLOUT_HALTED] = "halted", [ROLLOUT_RESUMED] = "resumed",
 	[ROLLOUT_COMPLETED] = "completed", [ROLLOUT_REOPENED] = "reopened", [ROLLOUT_ENDED] = "ended",
 };
 const char *const rollout_state_names[ROLLOUT_STATE_N] = {

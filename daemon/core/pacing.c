@@ -241,6 +241,8 @@ static void account_tell(struct reconcile *r, uint32_t scope)
 	action->scope = scope;
 	action->is_paused = a->is_told;
 	action->reason = REASON_CREDENTIALS;
+	if (!a->is_told)
+		sweep_begin(r); /* what it kept back need not wait for its next look */
 }
 
 /* A refusal of a call that had left before the pause says nothing new. */

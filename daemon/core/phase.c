@@ -371,7 +371,7 @@ static bool is_device_due(const struct reconcile *r, const struct instance *inst
 		if (slot == NONE || target_instance(r, target_at(r, slot)) != inst || !is_due(r, target_at(r, slot)))
 			continue;
 		t = target_at(r, slot);
-		if (t->rollout != NONE && rollout_stands_still(r, r->rollouts[t->rollout]))
+		if (t->rollout != NONE && rollout_stands_still(r, r->rollouts[t->rollout], t->wave))
 			continue; /* rule 10: nobody waits for what waits for a person */
 		partner = partner_of(r, inst, t, VERSION_TYPE_DEVICE);
 		/* behind a partner that stands still it is not about to go */

@@ -514,6 +514,8 @@ static void plan_forget_gone(struct reconcile *r)
 
 		if (a->target == NONE || a->intent || target_at(r, a->target)->born)
 			r->actions[n++] = *a;
+		else if (a->kind == ACTION_READ)
+			schedule_unasked(r, a->ticket);
 	}
 	r->n_actions = n;
 }

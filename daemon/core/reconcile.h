@@ -233,6 +233,7 @@ enum oddity {
 enum rollout_change {
 	ROLLOUT_BEGAN,
 	ROLLOUT_WAVE_PASSED, /* `wave` is the next one */
+	ROLLOUT_AWAITING,    /* `wave` catches nothing that could go: it waits with approval, told once */
 	ROLLOUT_HALTED,      /* see halt_cause */
 	ROLLOUT_RESUMED,
 	ROLLOUT_COMPLETED,
@@ -274,6 +275,7 @@ struct action {
 	size_t n_records;
 	uint32_t policy;       /* GATE: index into the settings */
 	uint32_t rollout;      /* TELL_ROLLOUT: slot */
+	const char *wave;      /* TELL_ROLLOUT: where it is by then, "last" for the last; several may pass in one step */
 	enum rollout_change rollout_change;
 	enum act_kind act;
 	enum act_outcome act_outcome;

@@ -20,7 +20,7 @@ static const struct record_column intent_numbers[REC_INTENT_NUMBERS] = {
 };
 
 static const char *const target_texts[REC_TARGET_TEXTS] = { "serial_number", "approved", "held_by", "held_why", "urgent",
-							     "ended_policy", "ended_version" };
+							     "ended_policy", "ended_version", "account" };
 static const struct record_column target_numbers[REC_TARGET_NUMBERS] = {
 	TYPE_COLUMN, NUMBER("first_seen_s"), NUMBER("drift_since_s"), TIME("left_at"), TIME("approved_at"), NUMBER("held_since_s"),
 	NUMBER("attempts"), NUMBER("failures"), NUMBER("last_success_s"), NUMBER("last_failure_s"), NUMBER("wait"),
@@ -33,11 +33,11 @@ static const struct record_column attempts_numbers[REC_ATTEMPTS_NUMBERS] = {
 	TYPE_COLUMN, NUMBER("made"), NAMES("reason", reason_names, REASON_N), NUMBER("is_terminal"),
 };
 
-static const char *const rollout_texts[REC_ROLLOUT_TEXTS] = { "policy", "version" };
+static const char *const rollout_texts[REC_ROLLOUT_TEXTS] = { "policy", "version", "wave", "passed_waves", "approved_wave" };
 static const struct record_column rollout_numbers[REC_ROLLOUT_NUMBERS] = {
-	TYPE_COLUMN, NUMBER("wave"), NUMBER("epoch"), NAMES("halt_cause", halt_cause_names, HALT_N), NAMES("halt_reason", reason_names, REASON_N),
+	TYPE_COLUMN, NUMBER("epoch"), NAMES("halt_cause", halt_cause_names, HALT_N), NAMES("halt_reason", reason_names, REASON_N),
 	NUMBER("halted_s"), NUMBER("first_seen_s"), NUMBER("last_progress_s"), TIME("soak_start"), NUMBER("ended"), NUMBER("failed"),
-	NUMBER("failed_deadline"), NUMBER("failed_unhealthy"), NUMBER("failed_rejected"), NUMBER("approved_wave"),
+	NUMBER("failed_deadline"), NUMBER("failed_unhealthy"), NUMBER("failed_rejected"),
 };
 
 static const char *const start_texts[REC_START_TEXTS] = { "policy" };

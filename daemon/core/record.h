@@ -50,6 +50,7 @@ enum {
 	REC_TARGET_TEXT_HELD_BY, REC_TARGET_TEXT_HELD_WHY, /* HELD_BY "": not held by an operator */
 	REC_TARGET_TEXT_URGENT,                        /* upgrade-now to this desired version, "" for none */
 	REC_TARGET_TEXT_ENDED_POLICY, REC_TARGET_TEXT_ENDED_VERSION, /* the rollout that it ended in last: counts for halts once */
+	REC_TARGET_TEXT_ACCOUNT,                       /* where its change of APPROVED_AT counts; "" for none */
 	REC_TARGET_TEXTS,
 	REC_TARGET_VERSION_TYPE = 0, REC_TARGET_FIRST_SEEN, REC_TARGET_DRIFT_SINCE, REC_TARGET_LEFT, /* time; NEVER while it is in the inventory */
 	REC_TARGET_APPROVED_AT,              /* time: of the last change without an operator's word; NEVER */
@@ -64,11 +65,14 @@ enum {
 	REC_ATTEMPTS_VERSION_TYPE = 0, REC_ATTEMPTS_MADE, REC_ATTEMPTS_REASON, REC_ATTEMPTS_IS_TERMINAL, REC_ATTEMPTS_NUMBERS,
 };
 enum {
-	REC_ROLLOUT_TEXT_POLICY, REC_ROLLOUT_TEXT_VERSION, REC_ROLLOUT_TEXTS,
-	REC_ROLLOUT_VERSION_TYPE = 0, REC_ROLLOUT_WAVE, REC_ROLLOUT_EPOCH, REC_ROLLOUT_HALT_CAUSE, REC_ROLLOUT_HALT_REASON, REC_ROLLOUT_HALTED_AT, REC_ROLLOUT_FIRST_SEEN, REC_ROLLOUT_LAST_PROGRESS,
+	REC_ROLLOUT_TEXT_POLICY, REC_ROLLOUT_TEXT_VERSION,
+	REC_ROLLOUT_TEXT_WAVE,       /* the name of the current one, "" for the last */
+	REC_ROLLOUT_TEXT_PASSED,     /* the names of those that have passed, a line each */
+	REC_ROLLOUT_TEXT_APPROVED,   /* the match wave of which an operator said yes to what it catches, "" for none */
+	REC_ROLLOUT_TEXTS,
+	REC_ROLLOUT_VERSION_TYPE = 0, REC_ROLLOUT_EPOCH, REC_ROLLOUT_HALT_CAUSE, REC_ROLLOUT_HALT_REASON, REC_ROLLOUT_HALTED_AT, REC_ROLLOUT_FIRST_SEEN, REC_ROLLOUT_LAST_PROGRESS,
 	REC_ROLLOUT_SOAK_START,      /* time; NEVER while the wave has not succeeded */
 	REC_ROLLOUT_ENDED, REC_ROLLOUT_FAILED, REC_ROLLOUT_FAILED_DEADLINE, REC_ROLLOUT_FAILED_UNHEALTHY, REC_ROLLOUT_FAILED_REJECTED,
-	REC_ROLLOUT_APPROVED_WAVE,   /* the match wave up to which an operator said yes to what it catches; -1 */
 	REC_ROLLOUT_NUMBERS,
 };
 enum {

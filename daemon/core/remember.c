@@ -88,8 +88,6 @@ void remember_give(struct reconcile *r, uint32_t slot)
 	t->wait_ns = m->wait_ns;
 	t->history = m->history;
 	m->history = NULL;
-	if (m->is_of_earlier_life)
-		approval_restored(r, t);
 	remember_drop(r, m);
 }
 
@@ -104,6 +102,7 @@ void remember_take(struct reconcile *r, uint32_t slot)
 	m->drift_since_s = t->drift_since_s;
 	m->left_ns = r->now_ns;
 	m->approved = t->approved;
+	m->account = approval_account(r, t);
 	m->approved_ns = t->approved_ns;
 	m->wait = t->wait;
 	m->wait_reason = t->wait_reason;
@@ -193,11 +192,11 @@ static void restore_target(struct reconcile *r, const struct record *rec)
 
 	if (!m)
 		return;
-	m->is_of_earlier_life = true;
 	m->first_seen_s = rec->number[REC_TARGET_FIRST_SEEN];
 	m->drift_since_s = rec->number[REC_TARGET_DRIFT_SINCE];
 	m->left_ns = rec->number[REC_TARGET_LEFT] == NEVER ? r->now_ns : rec->number[REC_TARGET_LEFT];
 	m->approved = intern(r, rec->text[REC_TARGET_TEXT_APPROVED]);
+	m->account = intern(r, rec->text[REC_TARGET_TEXT_ACCOUNT]);
 	m->approved_ns = rec->number[REC_TARGET_APPROVED_AT];
 	m->wait = rec->number[REC_TARGET_WAIT] < WAIT_N ? (uint8_t)rec->number[REC_TARGET_WAIT] : WAIT_NONE;
 	m->wait_reason = (uint8_t)rec->number[REC_TARGET_WAIT_REASON];
@@ -205,6 +204,7 @@ static void restore_target(struct reconcile *r, const struct record *rec)
 	m->wait_ns = rec->number[REC_TARGET_WAIT_UNTIL];
 	if (has_history(rec) && history_restored(r, m))
 		restore_history(r, rec, m->history);
+	approval_restored(r, m);
 }
 
 static void restore_attempts(struct reconcile *r, const struct record *rec)

@@ -63,6 +63,7 @@ static void rollout_tell(struct reconcile *r, const struct rollout *ro, enum rol
 	a->version_type = ro->version_type;
 	a->policy = r->policies[ro->policy]->index;
 	a->to = strings_text(&r->strings, ro->version);
+	a->wave = ro->wave_name ? strings_text(&r->strings, ro->wave_name) : "last";
 }
 
 static void queues_free(struct rollout *ro)
@@ -94,6 +95,35 @@ static void queues_make(struct reconcile *r, struct rollout *ro)
 	}
 }
 
+/* Which wave is current. Its soak is its own, so another one begins anew. */
+static void wave_set(struct reconcile *r, struct rollout *ro, const struct policy *policy, uint32_t wave)
+{
+	uint32_t name = wave < policy->n_waves ? intern(r, policy->waves[wave].name) : 0;
+
+	ro->wave = wave;
+	if (name == ro->wave_name)
+		return;
+	ro->wave_name = name;
+	ro->soak_start_ns = NEVER;
+	rollout_touch(r, ro);
+}
+
+/* What has passed under these settings. While its policy is gone, nothing is forgotten. */
+static void waves_place(struct reconcile *r, struct rollout *ro)
+{
+	const struct policy *policy = settings_policy(r, ro);
+	uint32_t passed;
+
+	ro->wave = 0;
+	if (!policy)
+		return;
+	passed = passed_names(r, ro->passed, policy, NONE);
+	if (passed != ro->passed)
+		rollout_touch(r, ro);
+	ro->passed = passed;
+	wave_set(r, ro, policy, passed_next(r, passed, policy, 0));
+}
+
 static void waves_make(struct reconcile *r, struct rollout *ro)
 {
 	const struct policy *policy = settings_policy(r, ro);
@@ -104,8 +134,7 @@ static void waves_make(struct reconcile *r, struct rollout *ro)
 	queues_make(r, ro);
 	r->is_out_of_memory |= !ro->waves;
 	ro->n_targets = ro->n_behind = 0;
-	if (ro->wave >= n)
-		ro->wave = n - 1;
+	waves_place(r, ro);
 }
 
 /* A slot for a new one; NONE when memory is out. */
@@ -131,7 +160,7 @@ static void rollout_init(struct reconcile *r, struct rollout *ro, uint32_t polic
 {
 	struct timer timer = ro->timer;
 
-	*ro = (struct rollout){ .is_used = true, .policy = policy, .version = version, .version_type = type, .born_ns = r->now_ns, .approved_wave = -1,
+	*ro = (struct rollout){ .is_used = true, .policy = policy, .version = version, .version_type = type, .born_ns = r->now_ns,
 				.first_seen_s = r->wall_s, .last_progress_s = r->wall_s, .soak_start_ns = NEVER, .empty_since_ns = NEVER, .timer = timer };
 }
 
@@ -147,7 +176,8 @@ static void rollout_inherit(struct reconcile *r, struct rollout *ro)
 		ro->halt_cause = old->halt_cause;
 		ro->halt_reason = old->halt_reason;
 		ro->halted_s = old->halted_s;
-		ro->wave = old->wave < ro->n_waves ? old->wave : ro->n_waves - 1;
+		ro->passed = old->passed;
+		ro->approved = old->approved;
 	}
 }
 
@@ -163,10 +193,10 @@ static uint32_t rollout_ensure(struct reconcile *r, uint32_t policy, enum versio
 		return NONE;
 	ro = r->rollouts[slot];
 	rollout_init(r, ro, policy, type, version);
+	rollout_inherit(r, ro);
 	waves_make(r, ro);
 	if (r->is_out_of_memory)
 		return NONE;
-	rollout_inherit(r, ro);
 	rollout_touch(r, ro);
 	rollout_to_check(r, ro);
 	return slot;
@@ -418,10 +448,10 @@ bool inventory_is_complete(const struct reconcile *r)
 	return true;
 }
 
-static void wave_advance(struct reconcile *r, struct rollout *ro)
+static void wave_advance(struct reconcile *r, struct rollout *ro, const struct policy *policy)
 {
-	ro->wave++;
-	ro->soak_start_ns = NEVER;
+	ro->passed = passed_names(r, ro->passed, policy, ro->wave);
+	wave_set(r, ro, policy, passed_next(r, ro->passed, policy, ro->wave + 1));
 	ro->last_progress_s = r->wall_s;
 	rollout_touch(r, ro);
 	rollout_tell(r, ro, ROLLOUT_WAVE_PASSED);
@@ -456,7 +486,7 @@ static int64_t dpi_patience_ns(const struct reconcile *r, const struct rollout *
 }
 
 /* Nothing of it counts, and others are behind. True when the next wave is current now. */
-static bool empty_wave_judge(struct reconcile *r, struct rollout *ro, const struct wave *wave, const struct wave_state *w)
+static bool empty_wave_judge(struct reconcile *r, struct rollout *ro, const struct policy *policy, const struct wave_state *w)
 {
 	int64_t patience_ns = w->phases[PHASE_UNKNOWN] > 0 && ro->version_type == VERSION_TYPE_DPI ? dpi_patience_ns(r, ro) : NEVER;
 
@@ -465,21 +495,27 @@ static bool empty_wave_judge(struct reconcile *r, struct rollout *ro, const stru
 		return false;
 	}
 	/* what only waits for leave goes before the waves after it */
-	ro->is_awaiting = w->unapproved > 0 || (wave->is_match && ro->approved_wave < (int32_t)ro->wave);
-	if (ro->is_awaiting)
-		return false;
-	wave_advance(r, ro);
-	return true;
+	ro->is_awaiting = w->unapproved > 0 || (policy->waves[ro->wave].is_match && ro->approved != ro->wave_name);
+	if (!ro->is_awaiting) {
+		wave_advance(r, ro, policy);
+		return true;
+	}
+	if (w->unapproved == 0 && ro->told_awaiting != ro->wave_name) { /* who waits for leave is told by itself */
+		ro->told_awaiting = ro->wave_name;
+		rollout_tell(r, ro, ROLLOUT_AWAITING);
+	}
+	return false;
 }
 
 /* True when the next wave is current now. */
-static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct wave *wave)
+static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct policy *policy)
 {
+	const struct wave *wave = &policy->waves[ro->wave];
 	const struct wave_state *w = &ro->waves[ro->wave];
 	uint32_t needs = wave_needs(wave, w);
 
 	if (w->countable == 0)
-		return ro->n_behind > 0 && empty_wave_judge(r, ro, wave, w);
+		return ro->n_behind > 0 && empty_wave_judge(r, ro, policy, w);
 	if (w->countable - w->lost < needs) {
 		rollout_halt(r, ro, HALT_WAVE, REASON_NONE);
 		return false;
@@ -491,7 +527,7 @@ static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct wav
 	if (ro->soak_start_ns == NEVER)
 		soak_set(r, ro, r->now_ns);
 	if (r->now_ns - ro->soak_start_ns >= wave->soak_ns) {
-		wave_advance(r, ro);
+		wave_advance(r, ro, policy);
 		return true;
 	}
 	set_timer(r, &ro->timer, ro->soak_start_ns + wave->soak_ns);
@@ -582,7 +618,7 @@ static void rollout_check(struct reconcile *r, struct rollout *ro)
 	judge_failures(r, ro);
 	ro->is_awaiting = false;
 	while (!ro->halt_cause && ro->wave + 1 < ro->n_waves)
-		if (!wave_judge(r, ro, &policy->waves[ro->wave]))
+		if (!wave_judge(r, ro, policy))
 			break;
 	if (ro->is_awaiting != was_awaiting)
 		sweep_begin(r);
@@ -617,9 +653,9 @@ bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro)
 	return false;
 }
 
-bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro)
+bool rollout_stands_still(const struct reconcile *r, const struct rollout *ro, uint32_t wave)
 {
-	return ro->halt_cause || ro->is_awaiting || rollout_is_paused(r, ro);
+	return ro->halt_cause || (ro->is_awaiting && wave >= ro->wave) || rollout_is_paused(r, ro);
 }
 
 /* The gate left out: NONE when only that may stand in the way. */
@@ -679,6 +715,7 @@ void rollouts_settings(struct reconcile *r)
 		if (ro->n_waves == ro->n_waves_next) {
 			queues_free(ro);
 			queues_make(r, ro);
+			waves_place(r, ro);
 		} else {
 			waves_free(ro);
 			waves_make(r, ro);
@@ -693,11 +730,13 @@ bool rollout_record(const struct reconcile *r, uint32_t slot, struct record *rec
 
 	rec->text[REC_ROLLOUT_TEXT_POLICY] = strings_text(&r->strings, r->policies[ro->policy]->name);
 	rec->text[REC_ROLLOUT_TEXT_VERSION] = strings_text(&r->strings, ro->version);
+	rec->text[REC_ROLLOUT_TEXT_WAVE] = strings_text(&r->strings, ro->wave_name);
+	rec->text[REC_ROLLOUT_TEXT_PASSED] = strings_text(&r->strings, ro->passed);
+	rec->text[REC_ROLLOUT_TEXT_APPROVED] = strings_text(&r->strings, ro->approved);
 	rec->number[REC_ROLLOUT_VERSION_TYPE] = ro->version_type;
 	if (!ro->is_used || ro->is_ended)
 		return false;
 	ro->is_dirty = false;
-	rec->number[REC_ROLLOUT_WAVE] = ro->wave;
 	rec->number[REC_ROLLOUT_EPOCH] = ro->epoch;
 	rec->number[REC_ROLLOUT_HALT_CAUSE] = ro->halt_cause;
 	rec->number[REC_ROLLOUT_HALT_REASON] = ro->halt_reason;
@@ -709,7 +748,6 @@ bool rollout_record(const struct reconcile *r, uint32_t slot, struct record *rec
 	rec->number[REC_ROLLOUT_FAILED] = ro->failed;
 	for (unsigned int k = 0; k < HALT_COUNT_N; k++)
 		rec->number[REC_ROLLOUT_FAILED_DEADLINE + k] = ro->failed_by[k];
-	rec->number[REC_ROLLOUT_APPROVED_WAVE] = ro->approved_wave;
 	return true;
 }
 
@@ -722,7 +760,9 @@ void rollout_restore(struct reconcile *r, const struct record *rec)
 		return;
 	ro = r->rollouts[slot];
 	rollout_init(r, ro, policy, (enum version_type)rec->number[REC_ROLLOUT_VERSION_TYPE], intern(r, rec->text[REC_ROLLOUT_TEXT_VERSION]));
-	ro->wave = (uint32_t)rec->number[REC_ROLLOUT_WAVE];
+	ro->wave_name = intern(r, rec->text[REC_ROLLOUT_TEXT_WAVE]);
+	ro->passed = intern(r, rec->text[REC_ROLLOUT_TEXT_PASSED]);
+	ro->approved = intern(r, rec->text[REC_ROLLOUT_TEXT_APPROVED]);
 	ro->epoch = (uint32_t)rec->number[REC_ROLLOUT_EPOCH];
 	ro->halt_cause = (enum halt_cause)rec->number[REC_ROLLOUT_HALT_CAUSE];
 	ro->halt_reason = (enum reason)rec->number[REC_ROLLOUT_HALT_REASON];
@@ -734,7 +774,6 @@ void rollout_restore(struct reconcile *r, const struct record *rec)
 	ro->failed = (uint32_t)rec->number[REC_ROLLOUT_FAILED];
 	for (unsigned int k = 0; k < HALT_COUNT_N; k++)
 		ro->failed_by[k] = (uint32_t)rec->number[REC_ROLLOUT_FAILED_DEADLINE + k];
-	ro->approved_wave = (int32_t)rec->number[REC_ROLLOUT_APPROVED_WAVE];
 	ro->is_of_earlier_life = true;
 	waves_make(r, ro);
 	rollout_to_check(r, ro);

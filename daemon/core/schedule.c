@@ -564,6 +564,16 @@ static void take_roles(struct reconcile *r, uint32_t slot, const struct observat
 				inst->role[k] = (uint8_t)o->devices[i].ha_role;
 }
 
+/* What it is to become may have changed since it was looked at: a large fleet is gone through in slices. */
+static void look_up_again(struct reconcile *r, uint32_t instance, const struct target *t)
+{
+	uint32_t desired = t->desired, next = t->next;
+
+	device_look_up(r, device_at(r, t->device));
+	if (t->desired != desired || t->next != next)
+		instance_update(r, instance);
+}
+
 /* Everything is looked at once more with the fresh facts; only then an intent is made. */
 static void precheck_fresh(struct reconcile *r, const struct request *q, const struct observation *o, int64_t read_ns)
 {
@@ -580,6 +590,7 @@ static void precheck_fresh(struct reconcile *r, const struct request *q, const s
 	verdict = precheck_verdict(r, t, o, read_ns);
 	if (verdict == WAIT_NONE && t->wait == WAIT_DEGRADED)
 		target_clear_wait(t);
+	look_up_again(r, slot, t);
 	precheck_end(r, slot);
 	if (verdict == WAIT_NONE && stand_of(r, q->target).is_ready && pacing_may_start(r, inst->scope, &probe) &&
 	    pacing_allows(r, q->target) && pacing_has_room(r, q->target)) {
@@ -654,6 +665,15 @@ void schedule_answer(struct reconcile *r, const struct event *ev)
 		answer_fresh(r, q, ev);
 	if (q->catalogue == NONE)
 		request_end(r, q);
+	free(q);
+}
+
+void schedule_unasked(struct reconcile *r, uint64_t ticket)
+{
+	struct request *q = request_take(r, ticket);
+
+	if (q && q->catalogue != NONE)
+		catalogue_unasked(r, q->catalogue);
 	free(q);
 }
 

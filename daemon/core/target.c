@@ -300,6 +300,18 @@ static bool needs_catalogue(const struct reconcile *r, const struct target *t, e
 	return order == VERSION_ORDER_INCOMPARABLE || (s.phase == PHASE_FAILED && s.reason == REASON_VERSION_NOT_AVAILABLE);
 }
 
+/* An operator's "now" is about the way to one version: there is none any more, or another version is desired. */
+static void urgency_end(struct reconcile *r, uint32_t slot, uint32_t desired, enum phase phase)
+{
+	struct target *t = target_at(r, slot);
+	bool is_there = phase == PHASE_IN_SYNC || phase == PHASE_AHEAD;
+
+	if (!t->history || !t->history->urgent || t->intent || (!is_there && (!desired || t->history->urgent == desired)))
+		return;
+	t->history->urgent = 0;
+	memory_target(r, slot);
+}
+
 void target_update(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
@@ -318,6 +330,7 @@ void target_update(struct reconcile *r, uint32_t slot)
 	target_drift(r, slot, desired, order);
 	rollout_aim(r, slot);
 	s = stand_of(r, slot);
+	urgency_end(r, slot, desired, s.phase);
 	if (t->is_wait_over && s.phase != PHASE_FAILED && s.phase != PHASE_WAITING && s.phase != PHASE_UNKNOWN && !t->intent)
 		target_clear_wait(t); /* it came to where nobody tries any more */
 	target_count(r, t, is_countable(s) ? target_policy(r, t) : NONE);

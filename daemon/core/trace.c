@@ -94,7 +94,9 @@ static void line_add_rollout(struct line *l, const struct reconcile *r, const st
 		return;
 	line_add(l, " %s %s %s %s", v.policy_name, version_type_names[v.version_type], v.version, rollout_change_names[a->rollout_change]);
 	if (a->rollout_change == ROLLOUT_WAVE_PASSED)
-		line_add(l, " next=%s", v.wave_name);
+		line_add(l, " next=%s", a->wave);
+	if (a->rollout_change == ROLLOUT_AWAITING)
+		line_add(l, " wave=%s", a->wave);
 	if (a->rollout_change == ROLLOUT_HALTED)
 		line_add(l, " by %s", halt_cause_names[v.halt_cause]);
 }

@@ -6,6 +6,7 @@
  */
 #include "survey.h"
 
+#include "base/machine.h"
 #include "cloud/client.h"
 #include "cloud/identity.h"
 #include "cloud/listing.h"
@@ -17,8 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
 #define OPEN_MAX_CALLS 64 /* that wait or run at once, of single reads */
 #define LIST_CALLS_MAX 16 /* … of one listing */
@@ -54,24 +53,6 @@ struct survey {
 	int result; /* why it ends */
 	struct error error;
 };
-
-static int64_t read_clock(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
-static uint64_t random_u64(void *ctx)
-{
-	uint64_t value;
-
-	(void)ctx;
-	while (getrandom(&value, sizeof(value), 0) != sizeof(value))
-		;
-	return value;
-}
 
 __attribute__((format(printf, 2, 3))) static void give_up(struct survey *s, const char *format, ...)
 {
@@ -383,7 +364,7 @@ static int new_identities(struct survey *s)
 		const struct config_account *account = &s->config->accounts[i];
 		const struct identity_options options = {
 			.settings = &account->credentials, .signature = account->signature, .ca_file = account->api.ca_file, .proxy = account->api.proxy,
-			.timeout_ns = account->api.timeout_ns, .random = random_u64, .on_news = on_news, .ctx = s, .account = i,
+			.timeout_ns = account->api.timeout_ns, .random = machine_random, .on_news = on_news, .ctx = s, .account = i,
 		};
 		struct error error = { .text = "" };
 
@@ -398,7 +379,7 @@ static int new_client(struct survey *s)
 {
 	const struct settings *settings = &s->config->settings;
 	struct client_options options = { .n_scopes = settings->n_scopes, .on_reply = on_reply, .ctx = s, .user_agent = "sagpin/" SAGPIN_VERSION,
-					  .random = random_u64 };
+					  .random = machine_random };
 	int r;
 
 	options.scopes = s->client_scopes = calloc((size_t)settings->n_scopes + 1, sizeof(*s->client_scopes));
@@ -440,8 +421,8 @@ static int turn(struct survey *s)
 	int64_t next_ns;
 	int r = 0, ms = WAIT_MAX_MS;
 
-	s->now_ns = read_clock(CLOCK_BOOTTIME);
-	s->wall_s = read_clock(CLOCK_REALTIME) / NS_PER_S;
+	s->now_ns = machine_clock_ns(CLOCK_BOOTTIME);
+	s->wall_s = machine_clock_ns(CLOCK_REALTIME) / NS_PER_S;
 	for (uint32_t i = 0; !r && i < s->config->n_accounts; i++)
 		r = identity_run(s->identities[i], s->client, s->now_ns, s->wall_s);
 	if (!r)
@@ -465,7 +446,7 @@ static int survey_run(struct survey *s)
 {
 	int r = 0;
 
-	s->now_ns = read_clock(CLOCK_BOOTTIME);
+	s->now_ns = machine_clock_ns(CLOCK_BOOTTIME);
 	s->n_listing = s->config->settings.n_scopes;
 	for (uint32_t i = 0; i < s->config->settings.n_scopes; i++)
 		list_begin(s, i);
@@ -501,8 +482,8 @@ int survey_cloud(const struct config *config, struct picture *picture, uint32_t 
 
 	if (!r)
 		r = survey_run(&s);
-	picture->now_ns = read_clock(CLOCK_BOOTTIME);
-	picture->wall_s = read_clock(CLOCK_REALTIME) / NS_PER_S;
+	picture->now_ns = machine_clock_ns(CLOCK_BOOTTIME);
+	picture->wall_s = machine_clock_ns(CLOCK_REALTIME) / NS_PER_S;
 	*ret_error = s.error;
 	*ret_n_unread = s.n_unread;
 	survey_end(&s);
@@ -529,8 +510,8 @@ int survey_state(const struct config *config, struct picture *picture, struct er
 
 	if (r < 0)
 		return r;
-	options.now.boot_ns = read_clock(CLOCK_BOOTTIME);
-	options.now.wall_s = read_clock(CLOCK_REALTIME) / NS_PER_S;
+	options.now.boot_ns = machine_clock_ns(CLOCK_BOOTTIME);
+	options.now.wall_s = machine_clock_ns(CLOCK_REALTIME) / NS_PER_S;
 	r = state_read_offline(&options, ret_error);
 	picture->is_first_life = r == STATE_E_MISSING || (r == 0 && picture->n_records == 0);
 	if (r == STATE_E_MISSING)

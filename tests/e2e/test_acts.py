@@ -88,7 +88,12 @@ def test_pause_a_policy_and_a_rollout(build):
         simulator, daemon = begin(build, work, processes, "--upgrade-time=1s", policy_in_flight="1", max_in_flight=1)
         wait_for("a start", lambda: accepted(simulator) >= 1)
         status, answer = say(build, daemon, "pause", "--policy=slow")
-        assert status == 1 and answer["outcome"] == "not_found" and answer["next"], answer
+        assert status == 1 and answer["outcome"] == "not_found", answer
+        assert answer["next"] == 'no policy is called "slow"; there are: fast', answer
+        for command in ("pause", "resume"):
+            status, answer = say(build, daemon, command, "--policy=fast", "--version-type=Device", "--version=3.4.22")
+            assert status == 1 and answer["outcome"] == "not_found", answer
+            assert re.fullmatch("policy fast has no such rollout; it has: .*Device 3.4.2.*", answer["next"]), answer
         status, answer = say(build, daemon, "pause")
         assert status == 1 and answer["outcome"] == "incomplete" and "--all" in answer["next"], answer
         for what in (["--policy=fast"], ["--policy=fast", "--version-type=Device", "--version=3.4.2"]):
@@ -136,7 +141,9 @@ def test_approve(build):
     with world(build) as (work, processes):
         _, daemon = begin(build, work, processes, instances=5)
         status, answer = say(build, daemon, "approve", "--account=test", "--version-type=Device", "--version=9.9.9", "--count=5")
-        assert status == 1 and answer["outcome"] == "not_found" and "/v1/approvals" in answer["next"], answer
+        assert status == 1 and answer["outcome"] == "not_found" and answer["next"].startswith("what waits with approval: "), answer
+        status, answer = say(build, daemon, "approve", "--account=tset", "--version-type=Device", "--version=3.4.2", "--count=5")
+        assert status == 1 and answer["next"] == 'no account is called "tset"; there are: test', answer
         status, answer = say(build, daemon, "approve", "--account=test")
         assert status == 1 and answer["outcome"] == "incomplete" and "--count" in answer["next"], answer
 

@@ -28,7 +28,7 @@ static void expect_answers(const struct act *act)
 	for (int outcome = 0; outcome < 2 * ACT_OUTCOME_N; outcome++) {
 		struct control_result result = { true, (enum act_outcome)(outcome / 2), 7, outcome % 2 };
 		unsigned int status;
-		char *text = reply_result(act, &result, &status);
+		char *text = reply_result(act, &result, "", &status);
 
 		expect(text && utf8_is_clean(text, strlen(text)) && status >= 200 && status < 500);
 		free(text);

@@ -193,12 +193,13 @@ static void set_account(const struct observer *o, bool *flags, uint32_t scope, b
 			flags[i] = value;
 }
 
-void observer_asked_fresh(struct observer *o, uint64_t ticket, const char *id, enum read_purpose purpose)
+void observer_asked(struct observer *o, uint64_t ticket, const char *id, enum read_purpose purpose, enum version_type type)
 {
 	size_t i = ticket % OBSERVER_ASKED;
 
 	o->asked[i].ticket = ticket;
 	o->asked[i].purpose = purpose;
+	o->asked[i].type = type;
 	snprintf(o->asked[i].id, WORLD_TEXT, "%s", id);
 }
 
@@ -336,9 +337,11 @@ void observer_event(struct observer *o, const struct event *ev)
 	case EVENT_ACCOUNT:
 		set_account(o, o->is_usable, ev->account.scope, ev->account.is_usable);
 		break;
+	case EVENT_CATALOGUE:
+		observer_catalogue(o, ev);
+		break;
 	case EVENT_TICK:
 	case EVENT_READ_FAILED:
-	case EVENT_CATALOGUE:
 	case EVENT_RESTORED:
 	case EVENT_RESTORE_ENDED:
 	case EVENT_CALENDAR:

@@ -15,7 +15,7 @@ void observer_event(struct observer *o, const struct event *ev); /* before the s
 void observer_plan(struct observer *o, const struct event *ev, const struct plan *plan);
 void observer_all(struct observer *o); /* looks at everything that is shown, and into the store */
 /* What the world did with the calls. */
-void observer_asked_fresh(struct observer *o, uint64_t ticket, const char *id, enum read_purpose purpose);
+void observer_asked(struct observer *o, uint64_t ticket, const char *id, enum read_purpose purpose, enum version_type type);
 uint64_t observer_handle(struct observer *o, uint64_t intent); /* names it across lives, which use numbers again; 0: unknown */
 void observer_leaves(struct observer *o, uint64_t handle);
 void observer_delivered(struct observer *o, uint64_t handle, const struct world_box *box, const struct world_device *device);

@@ -142,7 +142,7 @@ static int64_t least_backoff_ns(const struct observer *o, const struct seen_inte
 	const struct policy *p;
 	int64_t wait;
 
-	if (pin == PIN_NONE || o->w->applied->pins[pin].version[in->type] < 0)
+	if (!observer_is_pinned(o, in->box, in->type))
 		return 0;
 	p = &o->w->applied->policies[o->w->applied->pins[pin].policy[in->type]];
 	wait = p->retry.first_ns;
@@ -202,6 +202,16 @@ static void close_intent(struct observer *o, const struct seen_intent *in)
 	o->n_open = n;
 }
 
+/* What was refused for a cause that the target has no part in tried nothing. */
+static bool is_try(const struct seen_intent *in, const struct action *a)
+{
+	if (a->outcome == INTENT_VERIFIED)
+		return in->to == in->goal; /* else a hop on the way */
+	if (a->outcome == INTENT_REFUSED)
+		return a->reason != REASON_THROTTLED && a->reason != REASON_OFFLINE && a->reason != REASON_CREDENTIALS;
+	return a->outcome != INTENT_WITHDRAWN;
+}
+
 void observer_settled(struct observer *o, const struct action *a)
 {
 	struct seen_intent *in = observer_intent(o, a->intent);
@@ -213,7 +223,7 @@ void observer_settled(struct observer *o, const struct action *a)
 	in->is_settled = true;
 	in->ended = a->outcome;
 	in->is_withdrawn = a->outcome == INTENT_WITHDRAWN;
-	if (!in->is_withdrawn)
+	if (is_try(in, a))
 		in->serial_of->counts[in->type].urgent = 0; /* upgrade-now is for one try */
 	close_intent(o, in);
 	check_outcome(o, in, a);

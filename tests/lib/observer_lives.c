@@ -61,6 +61,7 @@ static void forget_table(struct observer *o)
 		memset(o->targets, 0, o->targets_size * sizeof(*o->targets));
 	o->n_live = 0;
 	memset(o->asked, 0, sizeof(o->asked));
+	memset(o->catalogues, 0, sizeof(o->catalogues));
 	for (size_t i = 0; i < WORLD_SCOPES; i++) {
 		o->first_listing_ns[i] = o->probed_ns[i] = 0;
 		o->is_usable[i] = true;
@@ -184,10 +185,27 @@ static void take_row(struct observer *o, const struct store_row *row)
 		observer_take_rollout(o, &row->record);
 	else if (row->record.kind == RECORD_PAUSE)
 		observer_take_pause(o, &row->record);
+	else if (row->record.kind == RECORD_CATALOGUE)
+		observer_take_catalogue(o, &row->record);
 	else if (row->record.kind == RECORD_SCOPE)
 		take_scope(o, &row->record);
 	else if (row->record.kind == RECORD_TALLY)
 		*observer_tally(o, &row->record) = (uint64_t)row->record.number[REC_TALLY_VALUE];
+}
+
+/* What may have been called before the crash, and was not counted then. */
+static void count_unheard(struct observer *o)
+{
+	for (size_t i = 0; i < o->w->store.n && !o->w->failure; i++) {
+		const struct store_row *row = &o->w->store.rows[i];
+		const struct seen_intent *in;
+
+		if (!row->texts || row->record.kind != RECORD_INTENT || row->record.number[REC_INTENT_STATE] != RECORD_INTENT_REQUESTED)
+			continue;
+		in = observer_intent(o, (uint64_t)row->record.number[REC_INTENT_ID]);
+		if (in)
+			in->serial_of->counts[in->type].attempts++;
+	}
 }
 
 /* Starts that are not durable: of what never left, or long ago; else the rate is not kept over the restart. */
@@ -233,6 +251,7 @@ void observer_begins(struct observer *o)
 	for (size_t i = 0; i < o->w->store.n && !o->w->failure; i++)
 		if (o->w->store.rows[i].texts)
 			take_row(o, &o->w->store.rows[i]);
+	count_unheard(o);
 	check_starts(o);
 }
 

@@ -115,6 +115,13 @@ struct seen_rollout {
 	uint64_t verified_boot[WORLD_WAVES + 1]; /* and in which boot */
 };
 
+/* What the last read of a catalogue offered; and the one before, which all targets have left once they were looked at. */
+struct seen_catalogue {
+	uint32_t offered, release; /* one bit a version */
+	uint32_t old_offered, old_release;
+	int64_t changed_ns;
+};
+
 struct seen_pause {
 	char policy[WORLD_TEXT]; /* "": all */
 	int version, type;       /* VERSION_ABSENT, -1: all */
@@ -161,7 +168,9 @@ struct observer {
 		uint64_t ticket;
 		char id[WORLD_TEXT];
 		enum read_purpose purpose;
+		enum version_type type;
 	} asked[OBSERVER_ASKED];
+	struct seen_catalogue catalogues[WORLD_MODELS][VERSION_TYPE_N];
 	int64_t first_listing_ns[WORLD_SCOPES];
 	int64_t shortest_deadline_ns[WORLD_POLICIES];
 	int64_t shortest_settling_ns; /* over all settings that held, the longest deadline */
@@ -206,6 +215,18 @@ void observer_open(struct observer *o, struct seen_intent *in);
 void *observer_grow(void *items, size_t *size, size_t wanted, size_t item_bytes); /* zeroes what is new */
 __attribute__((format(printf, 4, 5))) void break_intent(const struct observer *o, const char *rule, const struct seen_intent *in, const char *format, ...);
 
+/* observer_sites.c */
+void observer_check_site(const struct observer *o, const struct seen_intent *in);
+
+/* observer_pins.c */
+bool observer_is_pinned(const struct observer *o, const struct seen_box *box, enum version_type type);
+bool observer_is_desired(const struct observer *o, const struct seen_box *box, enum version_type type, int version); /* VERSION_ABSENT: none, or nobody knows */
+void observer_catalogue(struct observer *o, const struct event *ev);
+void observer_check_catalogue_record(const struct observer *o, const struct record *rec);
+void observer_take_catalogue(struct observer *o, const struct record *rec);
+int observer_next(const struct observer *o, const struct seen_box *box, enum version_type type, int have, int want);
+void observer_check_way(const struct observer *o, const struct seen_intent *in);
+
 /* observer_start.c: rules at the start of an intent, and at its call */
 void observer_started(struct observer *o, const struct action *a);
 void observer_upgrading(struct observer *o, const struct action *a);
@@ -227,7 +248,6 @@ void observer_store_all(struct observer *o);
 /* observer_rollouts.c */
 struct seen_rollout *observer_rollout(struct observer *o, uint32_t policy, enum version_type type, int version);
 void observer_may_go(struct observer *o, const struct seen_intent *in, const char *what);
-void observer_check_site(const struct observer *o, const struct seen_intent *in);
 void observer_check_leave(const struct observer *o, const struct seen_intent *in);
 void observer_told_rollout(struct observer *o, const struct action *a);
 void observer_told_act(struct observer *o, const struct event *ev, const struct action *a);

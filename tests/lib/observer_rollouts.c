@@ -1,6 +1,6 @@
 /*
- * Rules about rollouts: waves in order and with their soak, halts, pauses, holds, approvals, windows, freezes, gates and
- * sites (rules 5, 6, 9, 11 and 13), at each start and at each call, and again after a restart.
+ * Rules about rollouts: waves in order and with their soak, halts, pauses, holds, approvals, windows, freezes
+ * and gates (rules 6, 9, 11 and 13), at each start and at each call, and again after a restart.
  *
  * Failures, waves and words are counted here, from what ended and what was said; whether a policy is open is worked
  * out from the world's plain rule.
@@ -137,6 +137,8 @@ void observer_rollout_ended(struct observer *o, const struct seen_intent *in, en
 	bool is_failed = in->ended == INTENT_FAILED;
 	bool is_same = c->ended_policy == in->policy + 1 && c->ended_version == in->goal && c->ended_epoch == ro->epoch;
 
+	if (in->ended == INTENT_VERIFIED && in->to != in->goal)
+		return; /* a hop on the way */
 	if (in->ended == INTENT_VERIFIED) {
 		ro->verified_ns[wave] = o->w->now_ns;
 		ro->verified_boot[wave] = o->w->boot;
@@ -247,7 +249,7 @@ static void take_word(struct seen_counts *c, const struct target_view *v, enum a
 		memset(c->made, 0, sizeof(c->made));
 		c->terminal = 0;
 		c->next_ns = next_ns;
-	} else if (kind == ACT_UPGRADE_NOW && v->desired[0] && strcmp(v->reported, v->desired) != 0) {
+	} else if (kind == ACT_UPGRADE_NOW && v->desired[0] && v->phase != PHASE_IN_SYNC && v->phase != PHASE_AHEAD) {
 		c->urgent = world_version_rank(v->desired) + 1;
 	}
 }
@@ -257,7 +259,7 @@ static void on_targets(struct observer *o, const struct act *act)
 	struct target_view v;
 
 	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++) {
-		if (!reconcile_target_facts(o->w->core, slot, &v) || !act->serial_number || strcmp(v.serial_number, act->serial_number) != 0 ||
+		if (!reconcile_target(o->w->core, slot, &v) || !act->serial_number || strcmp(v.serial_number, act->serial_number) != 0 ||
 		    (act->version_type && (int)v.version_type != type_of(act->version_type)))
 			continue;
 		take_word(&observer_serial(o, v.serial_number)->counts[v.version_type], &v, act->kind);
@@ -349,20 +351,6 @@ void observer_check_leave(const struct observer *o, const struct seen_intent *in
 		break_intent(o, "rule 13", in, "called for %s, which is not approved for it", world_versions[in->goal]);
 }
 
-void observer_check_site(const struct observer *o, const struct seen_intent *in)
-{
-	const struct policy *p = &o->w->applied->policies[in->policy];
-	uint32_t n = 0;
-
-	if (p->site_by != SITE_BY_CITY)
-		return;
-	for (size_t i = 0; i < o->n_open; i++)
-		n += o->open[i]->policy == in->policy &&
-		     strcmp(o->w->boxes[o->open[i]->box->index].city, o->w->boxes[in->box->index].city) == 0;
-	if (n > p->max_in_flight_per_site)
-		break_intent(o, "rule 5", in, "%u in flight in one city, %u are allowed", n, p->max_in_flight_per_site);
-}
-
 /* ---- what is stored of it ---- */
 
 static uint32_t n_managed(struct observer *o, uint32_t scope)
@@ -371,7 +359,7 @@ static uint32_t n_managed(struct observer *o, uint32_t scope)
 	uint32_t n = 0;
 
 	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++)
-		n += reconcile_target_facts(o->w->core, slot, &v) && v.policy != POLICY_NONE && observer_is_same_account(o, v.scope, scope);
+		n += reconcile_target_facts(o->w->core, slot, &v) && v.policy != POLICY_NONE && v.reported[0] && observer_is_same_account(o, v.scope, scope);
 	return n;
 }
 
@@ -440,6 +428,17 @@ static void check_change(struct observer *o, struct seen_serial *s, const struct
 	}
 }
 
+/* It waits no more for the version that was to come now: it has it, a newer one, or another is desired. Of one that left, nobody knows. */
+static bool is_urgency_over(const struct observer *o, const char *serial, enum version_type type, int urgent)
+{
+	struct target_view v;
+
+	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++)
+		if (reconcile_target(o->w->core, slot, &v) && v.version_type == type && strcmp(v.serial_number, serial) == 0)
+			return v.phase == PHASE_IN_SYNC || v.phase == PHASE_AHEAD || (v.desired[0] && world_version_rank(v.desired) + 1 != urgent);
+	return true;
+}
+
 /* The words and leaves that a record of a target holds are those that were given. */
 void observer_check_words(struct observer *o, const struct record *rec)
 {
@@ -449,8 +448,10 @@ void observer_check_words(struct observer *o, const struct record *rec)
 
 	if ((rec->text[REC_TARGET_TEXT_HELD_BY][0] != '\0') != c->is_held)
 		world_break(o->w, "rule 11", "%s is stored as %s, and is not", s->serial, c->is_held ? "not held" : "held");
+	if (c->urgent && !rec->text[REC_TARGET_TEXT_URGENT][0] && is_urgency_over(o, s->serial, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], c->urgent))
+		c->urgent = 0;
 	if (world_version_rank(rec->text[REC_TARGET_TEXT_URGENT]) + 1 != c->urgent)
-		world_break(o->w, "rule 11", "%s is stored as urgent for \"%s\"", s->serial, rec->text[REC_TARGET_TEXT_URGENT]);
+		world_break(o->w, "rule 11", "%s %s is stored as urgent for \"%s\", %d", s->serial, version_type_names[rec->number[REC_TARGET_VERSION_TYPE]], rec->text[REC_TARGET_TEXT_URGENT], c->urgent);
 	if (approved != c->approved)
 		check_change(o, s, rec);
 	c->approved = approved;
@@ -466,17 +467,40 @@ static bool names_policy(const struct observer *o, const char *name, uint32_t *r
 	return false;
 }
 
+/* The place of the wave of that name; `otherwise` when the policy has none such. */
+static uint32_t wave_named(const struct observer *o, uint32_t policy, const char *name, uint32_t otherwise)
+{
+	const struct world_policy *more = &o->w->applied->more[policy];
+
+	for (uint32_t k = 0; k < more->n_waves; k++)
+		if (strcmp(more->wave_names[k], name) == 0)
+			return k;
+	return otherwise;
+}
+
+/* The settings may be other ones than when it was stored; the names are of one length here. */
+static uint32_t first_unpassed(const struct observer *o, uint32_t policy, const char *passed)
+{
+	const struct world_policy *more = &o->w->applied->more[policy];
+	uint32_t k = 0;
+
+	while (k < more->n_waves && strstr(passed, more->wave_names[k]))
+		k++;
+	return k;
+}
+
 void observer_check_rollout_record(struct observer *o, const struct record *rec)
 {
 	const struct seen_rollout *ro;
-	uint32_t policy;
+	uint32_t policy, wave;
 
 	if (rec->is_removed || !names_policy(o, rec->text[REC_ROLLOUT_TEXT_POLICY], &policy))
 		return;
 	ro = observer_rollout(o, policy, (enum version_type)rec->number[REC_ROLLOUT_VERSION_TYPE], world_version_rank(rec->text[REC_ROLLOUT_TEXT_VERSION]));
-	if ((rec->number[REC_ROLLOUT_HALT_CAUSE] != HALT_NONE) != ro->is_halted || rec->number[REC_ROLLOUT_WAVE] != ro->wave)
-		world_break(o->w, "rule 11", "a rollout of policy %u is stored at wave %lld, halted %lld; it is at %u, %d", policy,
-			    (long long)rec->number[REC_ROLLOUT_WAVE], (long long)rec->number[REC_ROLLOUT_HALT_CAUSE], ro->wave, ro->is_halted);
+	wave = wave_named(o, policy, rec->text[REC_ROLLOUT_TEXT_WAVE], o->w->applied->more[policy].n_waves);
+	if ((rec->number[REC_ROLLOUT_HALT_CAUSE] != HALT_NONE) != ro->is_halted || wave != ro->wave)
+		world_break(o->w, "rule 11", "a rollout of policy %u is stored at wave \"%s\", halted %lld; it is at %u, %d", policy,
+			    rec->text[REC_ROLLOUT_TEXT_WAVE], (long long)rec->number[REC_ROLLOUT_HALT_CAUSE], ro->wave, ro->is_halted);
 	if (rec->number[REC_ROLLOUT_FAILED] != ro->failed || rec->number[REC_ROLLOUT_ENDED] != ro->ended ||
 	    rec->number[REC_ROLLOUT_FAILED_UNHEALTHY] != ro->unhealthy)
 		world_break(o->w, "rule 9", "a rollout of policy %u is stored with %lld failed of %lld, %lld unhealthy; there were %u of %u, %u", policy,
@@ -516,12 +540,12 @@ void observer_take_rollout(struct observer *o, const struct record *rec)
 		return;
 	ro = observer_rollout(o, policy, (enum version_type)rec->number[REC_ROLLOUT_VERSION_TYPE], world_version_rank(rec->text[REC_ROLLOUT_TEXT_VERSION]));
 	ro->is_halted = rec->number[REC_ROLLOUT_HALT_CAUSE] != HALT_NONE;
-	ro->wave = (uint32_t)rec->number[REC_ROLLOUT_WAVE];
+	ro->wave = first_unpassed(o, policy, rec->text[REC_ROLLOUT_TEXT_PASSED]);
 	ro->failed = (uint32_t)rec->number[REC_ROLLOUT_FAILED];
 	ro->ended = (uint32_t)rec->number[REC_ROLLOUT_ENDED];
 	ro->unhealthy = (uint32_t)rec->number[REC_ROLLOUT_FAILED_UNHEALTHY];
 	ro->epoch = (uint32_t)rec->number[REC_ROLLOUT_EPOCH];
-	ro->approved_wave = (int)rec->number[REC_ROLLOUT_APPROVED_WAVE];
+	ro->approved_wave = (int)wave_named(o, policy, rec->text[REC_ROLLOUT_TEXT_APPROVED], NONE);
 }
 
 void observer_take_pause(struct observer *o, const struct record *rec)

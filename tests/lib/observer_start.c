@@ -24,13 +24,6 @@ static void check_one_hand(const struct observer *o, const struct seen_intent *i
 	}
 }
 
-static int wanted(const struct observer *o, const struct seen_box *box, enum version_type type)
-{
-	uint32_t pin = observer_pin_of(o, box);
-
-	return pin == PIN_NONE ? VERSION_ABSENT : o->w->applied->pins[pin].version[type];
-}
-
 /* The device that goes first, by the newest fresh read: the standby, or the backup when roles do not tell. */
 static unsigned int first_of_pair(const struct seen_box *box)
 {
@@ -44,7 +37,7 @@ static void check_pair(struct observer *o, const struct seen_intent *in)
 {
 	const struct seen_box *box = in->box;
 	unsigned int first;
-	int want = wanted(o, box, in->type), have;
+	int want = in->goal, have;
 
 	if (box->n_fresh != 2 || !box->fresh_serials[0][0] || !box->fresh_serials[1][0])
 		return;
@@ -58,13 +51,21 @@ static void check_pair(struct observer *o, const struct seen_intent *in)
 		break_intent(o, "rule 1", in, "%s goes first and is at %d of %d", box->fresh_serials[first], have, want);
 }
 
+/* Nobody waits for one that waits for a person's word since this very step. */
+static bool is_awaiting(const struct observer *o, const struct target_view *v)
+{
+	struct rollout_view ro;
+
+	return reconcile_rollout(o->w->core, v->rollout, &ro) && ro.is_awaiting_approval && v->wave >= ro.wave;
+}
+
 static void check_device_first(struct observer *o, const struct seen_intent *in)
 {
 	for (uint32_t i = 0; in->type == VERSION_TYPE_DPI && i < in->box->n_slots; i++) {
 		const struct seen_target *t = observer_target(o, in->box->slots[i]);
 
 		if (t->is_live && t->view.instance == in->box->slot && t->view.version_type == VERSION_TYPE_DEVICE && t->view.is_behind &&
-		    t->phase == PHASE_WAITING && t->view.policy == in->policy && t->view.reason >= REASON_MAX_IN_FLIGHT)
+		    t->phase == PHASE_WAITING && t->view.policy == in->policy && t->view.reason >= REASON_MAX_IN_FLIGHT && !is_awaiting(o, &t->view))
 			break_intent(o, "rule 1", in, "its device target is behind and %s", reason_names[t->reason]);
 	}
 }
@@ -92,14 +93,13 @@ static void check_now(struct observer *o, struct seen_intent *in)
 		break_intent(o, "rule 6", in, "the account is not usable");
 	if (o->is_paused[in->scope] && !is_probe(o, in))
 		break_intent(o, "rule 6", in, "the account is paused");
-	if (pin == PIN_NONE || s->pins[pin].version[in->type] < 0) {
+	if (!observer_is_pinned(o, in->box, in->type)) {
 		break_intent(o, "rule 6", in, "no pin");
 		return;
 	}
 	if (s->pins[pin].is_held)
 		break_intent(o, "rule 6", in, "held");
-	if (s->pins[pin].version[in->type] != in->to)
-		break_intent(o, "rule 6", in, "goes to %d, pinned is %d", in->to, s->pins[pin].version[in->type]);
+	observer_check_way(o, in);
 }
 
 /* Whoever has settled in an earlier life need not again; whoever lost its state waits for what that may have called. */
@@ -194,6 +194,7 @@ static struct seen_intent *add_intent(struct observer *o, const struct action *a
 {
 	const struct policy *policy = &o->w->applied->policies[v->policy];
 	struct seen_intent *in = calloc(1, sizeof(*in));
+	struct target_view target;
 
 	assert(in);
 	o->intents = observer_grow(o->intents, &o->intents_size, o->n_intents + 1, sizeof(struct seen_intent *));
@@ -205,7 +206,7 @@ static struct seen_intent *add_intent(struct observer *o, const struct action *a
 	in->serial_of = observer_serial(o, v->serial_number);
 	in->from = world_version_rank(a->from);
 	in->to = world_version_rank(a->to);
-	in->goal = wanted(o, in->box, in->type);
+	in->goal = reconcile_target(o->w->core, a->target, &target) ? world_version_rank(target.desired) : VERSION_ABSENT; /* observer_check_way() judges it */
 	in->created_ns = in->start_ns = o->w->now_ns;
 	in->deadline_ns = policy->deadline_ns;
 	in->soak_ns = policy->verify.soak_ns;
@@ -287,6 +288,8 @@ void observer_upgrading(struct observer *o, const struct action *a)
 		break_intent(o, "rule 4", in, "its goal changed to %s", a->to);
 	observer_may_go(o, in, "called");
 	observer_check_leave(o, in);
+	if (!observer_is_desired(o, in->box, in->type, in->goal))
+		break_intent(o, "rule 6", in, "called on its way to %d, which is not desired any more", in->goal);
 	if (!s->is_enforcing)
 		break_intent(o, "rule 6", in, "called in observe mode");
 	if (!o->is_usable[in->scope])

@@ -12,7 +12,7 @@ static bool is_own_text(const struct seen_intent *in, const struct observer *o, 
 	       strcmp(rec->text[REC_INTENT_TEXT_ACCOUNT], o->w->applied->account_names[in->scope]) == 0 &&
 	       strcmp(rec->text[REC_INTENT_TEXT_REGION], o->w->applied->region_names[in->scope]) == 0 &&
 	       strcmp(rec->text[REC_INTENT_TEXT_POLICY], o->w->applied->policy_names[in->policy]) == 0 &&
-	       world_version_rank(rec->text[REC_INTENT_TEXT_FROM]) == in->from && world_version_rank(rec->text[REC_INTENT_TEXT_TO]) == in->to;
+	       world_version_rank(rec->text[REC_INTENT_TEXT_GOAL]) == in->goal && world_version_rank(rec->text[REC_INTENT_TEXT_FROM]) == in->from && world_version_rank(rec->text[REC_INTENT_TEXT_TO]) == in->to;
 }
 
 static void check_intent_state(struct observer *o, const struct seen_intent *in, const struct record *rec)
@@ -147,6 +147,8 @@ void observer_store(struct observer *o, const struct action *a)
 			check_scope(o, rec);
 		else if (rec->kind == RECORD_ROLLOUT)
 			observer_check_rollout_record(o, rec);
+		else if (rec->kind == RECORD_CATALOGUE)
+			observer_check_catalogue_record(o, rec);
 		else if (rec->kind == RECORD_PAUSE)
 			observer_check_pause_record(o, rec);
 		if (rec->kind != RECORD_TARGET)

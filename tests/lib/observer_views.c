@@ -75,6 +75,16 @@ __attribute__((format(printf, 4, 5))) static void break_target(const struct obse
 		    reason_names[v->reason], text);
 }
 
+#define LATE (120 * NS_PER_S)
+
+/* A round of reads, one an instance at a quarter of the calls, can take longer than the interval that is asked for. */
+static int64_t dpi_interval_ns(const struct observer *o, const struct scope *scope)
+{
+	int64_t round_ns = (int64_t)((double)(4 * NS_PER_S) / scope->calls_per_second * (double)o->n_live);
+
+	return scope->dpi_poll_interval_ns > round_ns ? scope->dpi_poll_interval_ns : round_ns;
+}
+
 /* An instance that is not seen any more makes both stale; a DPI version becomes so by itself, too. */
 static void check_stale(struct observer *o, const struct seen_box *box, const struct target_view *v, const struct seen_device *d)
 {
@@ -84,9 +94,9 @@ static void check_stale(struct observer *o, const struct seen_box *box, const st
 
 	if (v->reason == REASON_STALE && !has_left && age < 3 * scope->poll_interval_ns && (!is_dpi || dpi_age < 3 * scope->dpi_poll_interval_ns))
 		break_target(o, "rule 8", v, "read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
-	/* some late ticks on top */
-	if (v->phase > PHASE_UNKNOWN && (age > 3 * scope->poll_interval_ns + 30 * NS_PER_S ||
-					 (is_dpi && dpi_age > 3 * scope->dpi_poll_interval_ns + 30 * NS_PER_S)))
+	/* late ticks, and the time of a listing: who is looked at is in the order of arrival, and its pages come with its end */
+	if (v->phase > PHASE_UNKNOWN && (age > 3 * scope->poll_interval_ns + LATE ||
+					 (is_dpi && dpi_age > 3 * dpi_interval_ns(o, scope) + LATE)))
 		break_target(o, "rule 8", v, "not stale, read %lld s ago, DPI %lld s ago", (long long)(age / NS_PER_S), (long long)(dpi_age / NS_PER_S));
 }
 
@@ -124,7 +134,7 @@ static void check_precedence(struct observer *o, const struct target_view *v, co
 {
 	const struct world_settings *s = o->w->applied;
 	uint32_t pin = observer_pin_of(o, box);
-	bool is_managed = pin != PIN_NONE && s->pins[pin].version[v->version_type] >= 0;
+	bool is_managed = observer_is_pinned(o, box, v->version_type);
 	bool is_held = is_managed && (s->pins[pin].is_held || observer_serial(o, v->serial_number)->counts[v->version_type].is_held);
 
 	if (v->phase > PHASE_VERIFYING && (v->phase == PHASE_UNMANAGED) == is_managed && box->is_named)
@@ -133,10 +143,12 @@ static void check_precedence(struct observer *o, const struct target_view *v, co
 		break_target(o, "rule 11", v, "settles, and an earlier life had settled");
 	if (!box->is_named || (v->is_in_progress && !observer_holds(box, v->serial_number)))
 		return; /* an earlier life tells of it, and its name is not known yet; or it is nowhere, and only followed */
-	if (is_managed && (v->pin != pin || world_version_rank(v->desired) != s->pins[pin].version[v->version_type]))
+	if (is_managed && (v->pin != pin || !observer_is_desired(o, box, v->version_type, world_version_rank(v->desired))))
 		break_target(o, "phases", v, "pin %u, desired %s; it should be pin %u", v->pin, v->desired, pin);
 	if (v->phase != PHASE_WAITING)
 		return;
+	if (world_version_rank(v->next) != observer_next(o, box, v->version_type, world_version_rank(v->reported), world_version_rank(v->desired)))
+		break_target(o, "phases", v, "next is %s", v->next);
 	if (is_held ? v->reason > REASON_HELD : v->reason == REASON_HELD)
 		break_target(o, "phases", v, "held %d", is_held);
 	if (s->is_enforcing ? v->reason == REASON_OBSERVE_MODE : v->reason == REASON_MAX_IN_FLIGHT || v->reason == REASON_RATE)

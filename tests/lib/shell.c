@@ -252,19 +252,23 @@ static void one_read(struct world *w, struct job *job)
 	out = plan_answer(w, job, job->purpose == READ_CATALOGUE ? EVENT_CATALOGUE : EVENT_FRESH);
 	snprintf(out->id, sizeof(out->id), "%s", job->id);
 	out->purpose = job->purpose;
+	out->type = job->type;
 	if (job->purpose != READ_CATALOGUE && box && box->exists && box->scope == job->scope)
 		take(w, out->reading, box, DETAIL_ATTRIBUTE, job->purpose == READ_DPI ? NULL : job->serial);
 }
 
 static void deliver_catalogue(struct world *w, struct job *job)
 {
+	const struct world_box *box = world_find_box(w, job->id);
+	unsigned int model = box && world_model_of(box->model) > 0 ? (unsigned int)world_model_of(box->model) : 0;
+	const struct world_catalogue *c = &w->catalogues[model][job->type];
 	struct catalogue_entry entries[VERSION_RANKED];
 	uint64_t ticket = job->ev.read.ticket;
 	size_t n = 0;
 
 	for (int i = 0; i < VERSION_RANKED; i++)
-		if (!world_chance(w, w->faults.catalogue_gap))
-			entries[n++] = (struct catalogue_entry){.version = world_versions[i], .created_ms = 1000 + i, .is_release = true};
+		if (!world_chance(w, w->faults.catalogue_gap) && !(c->hidden >> i & 1u))
+			entries[n++] = (struct catalogue_entry){.version = world_versions[i], .created_ms = world_created_ms(model, i), .is_release = !(c->beta >> i & 1u)};
 	job->ev = (struct event){.kind = EVENT_CATALOGUE, .catalogue = {.ticket = ticket, .entries = entries, .n = n}};
 	world_step(w, &job->ev);
 }
@@ -444,9 +448,11 @@ static void do_read(struct world *w, const struct action *a)
 	job->scope = a->scope;
 	job->purpose = a->purpose;
 	snprintf(job->id, sizeof(job->id), "%s", instance.instance_id);
-	if (a->target != NONE && reconcile_target(w->core, a->target, &target))
+	if (a->target != NONE && reconcile_target(w->core, a->target, &target)) {
 		snprintf(job->serial, sizeof(job->serial), "%s", target.serial_number);
-	observer_asked_fresh(w->observer, a->ticket, job->id, a->purpose);
+		job->type = target.version_type;
+	}
+	observer_asked(w->observer, a->ticket, job->id, a->purpose, job->type);
 }
 
 static void do_upgrade(struct world *w, const struct action *a)

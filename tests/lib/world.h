@@ -23,6 +23,9 @@
 #define WORLD_SCOPES 3
 #define WORLD_POLICIES 3
 #define WORLD_PINS 10
+#define WORLD_VIAS 3
+#define WORLD_MODELS 2
+#define WORLD_NEVERS 3
 #define WORLD_TEXT 40
 #define MINUTE (60 * NS_PER_S)
 #define HOUR (60 * MINUTE)
@@ -36,6 +39,9 @@ enum {
 	VERSION_COUNT = 14,
 	VERSION_ABSENT = -1, /* the device reports none */
 };
+extern const char *const world_models[WORLD_MODELS];
+int world_model_of(const char *model); /* an index into these, -1 for another */
+int64_t world_created_ms(unsigned int model, int version); /* the vendor's date: mostly in the order of the versions */
 int world_version_rank(const char *version); /* an index above, VERSION_ABSENT for "" or an unknown one */
 
 /* What becomes of an upgrade that the cloud took. */
@@ -84,8 +90,16 @@ struct world_box {
 struct world_pin {
 	char name[WORLD_TEXT], name_glob[WORLD_TEXT];
 	int version[VERSION_TYPE_N]; /* VERSION_ABSENT: not pinned */
+	enum channel channel[VERSION_TYPE_N]; /* unless NONE the version above says only that it is pinned */
 	uint32_t policy[VERSION_TYPE_N];
 	bool is_held;
+	uint32_t n_via, n_never;
+	int via[WORLD_VIAS], never[WORLD_NEVERS];
+};
+
+/* What the vendor offers for a model and version type: all that is ranked, but what is hidden; one bit a version. */
+struct world_catalogue {
+	uint32_t hidden, beta;
 };
 
 /* What of a policy is behind pointers, or comes from beside the settings. */
@@ -109,6 +123,7 @@ struct world_settings {
 	struct world_pin pins[WORLD_PINS];
 	char account_names[WORLD_SCOPES][WORLD_TEXT], region_names[WORLD_SCOPES][WORLD_TEXT], policy_names[WORLD_POLICIES][WORLD_TEXT];
 	struct pin core_pins[WORLD_PINS];
+	const char *via_texts[WORLD_PINS][WORLD_VIAS], *never_texts[WORLD_PINS][WORLD_NEVERS];
 	struct settings core;
 };
 
@@ -148,6 +163,7 @@ struct world {
 	struct world_box *boxes; /* they move when one is added */
 	uint32_t n_boxes, boxes_size, page_size;
 	struct world_faults faults;
+	struct world_catalogue catalogues[WORLD_MODELS][VERSION_TYPE_N];
 	bool is_usable[WORLD_SCOPES];   /* the truth about the credentials of the scope's account */
 	bool is_told_bad[WORLD_SCOPES]; /* what the core was told of it */
 	bool is_down[WORLD_SCOPES];     /* the whole region fails */

@@ -9,149 +9,24 @@
 
 #define CALM_PART (30 * MINUTE)
 
-static const struct shape *shape_of(const struct world *w)
-{
-	return w->hooks.context;
-}
-
-/* ---- a random world ---- */
-
-static uint32_t upto(struct world *w, uint32_t n)
-{
-	return (uint32_t)world_draw(w, n);
-}
-
-/* Limits grow with the fleet, or it would never get there. */
-static uint32_t scale(const struct world *w)
-{
-	return 1 + shape_of(w)->begin_boxes / 50;
-}
-
-static struct limit draw_limit(struct world *w)
-{
-	struct limit limit = {.count = (1 + upto(w, 4)) * scale(w)};
-
-	if (upto(w, 3) == 0)
-		limit = (struct limit){.is_share = true, .share = (double)(5 + upto(w, 60)) / 100};
-	return limit;
-}
-
-static void draw_wave(struct world *w, uint32_t i, uint32_t k)
-{
-	static const char *const globs[] = {"shop-0*", "depot-*", "shop-0", "nothing-*"};
-	struct wave *wave = &w->draft.more[i].waves[k];
-
-	*wave = (struct wave){.is_match = upto(w, 2), .percent = k == 0 ? 0.2 : 0.5, .success = 1.0};
-	wave->soak_ns = upto(w, 2) ? world_between(w, 0, 40) * MINUTE : 0;
-	if (upto(w, 3) == 0)
-		wave->success = (double)(30 + upto(w, 60)) / 100;
-	snprintf(w->draft.more[i].wave_names[k], WORLD_TEXT, "wave-%u", k);
-	snprintf(w->draft.more[i].wave_globs[k], WORLD_TEXT, "%s", globs[upto(w, 4)]);
-}
-
-/* Waves, halts, windows and freezes. */
-static void draw_more(struct world *w, uint32_t i)
-{
-	struct world_policy *more = &w->draft.more[i];
-	struct policy *p = &w->draft.policies[i];
-
-	*more = (struct world_policy){.n_waves = upto(w, 2) ? upto(w, WORLD_WAVES + 1) : 0, .by_reason.reason = REASON_UNHEALTHY};
-	for (uint32_t k = 0; k < more->n_waves; k++)
-		draw_wave(w, i, k);
-	more->by_reason.failures = upto(w, 3) == 0;
-	p->halt.failures = upto(w, 2) ? upto(w, 4) : 0;
-	p->halt.percent = upto(w, 3) ? 0.0 : 0.25;
-	p->halt.min_sample = 1 + upto(w, 4);
-	more->open_from_s = upto(w, 86400);
-	more->open_length_s = upto(w, 4) ? 3600 + upto(w, 80000) : 0;
-	if (upto(w, 3) == 0) {
-		more->freeze.from_s = world_wall_s(w) + upto(w, 8 * 3600);
-		more->freeze.to_s = more->freeze.from_s + 60 + upto(w, 6 * 3600);
-	}
-}
-
-static void draw_policy(struct world *w, uint32_t i)
-{
-	struct policy *p = &w->draft.policies[i];
-
-	*p = (struct policy){.is_always_open = upto(w, 2) || w->seed % 4 == 1, /* no windows where the wall clock must not matter */ .max_in_flight = draw_limit(w)};
-	snprintf(w->draft.policy_names[i], WORLD_TEXT, "policy-%u", i);
-	p->max_starts_per_hour = (1 + upto(w, 20)) * scale(w);
-	p->deadline_ns = world_between(w, 15, 40) * MINUTE;
-	p->retry.attempts = 1 + upto(w, 4);
-	p->retry.first_ns = world_between(w, 10, 300) * NS_PER_S;
-	p->retry.max_ns = p->retry.first_ns * world_between(w, 1, 16);
-	p->verify.soak_ns = upto(w, 2) ? world_between(w, 0, 10) * MINUTE : 0;
-	p->verify.vpn = upto(w, 3) == 0;
-	p->site_by = i == 1 ? SITE_BY_CITY : SITE_BY_INSTANCE;
-	p->max_in_flight_per_site = 1 + upto(w, 2);
-	p->upgrade_takes_ns = world_between(w, 0, 40) * MINUTE;
-	p->gate.is_set = upto(w, 4) == 0;
-	p->gate.max_age_ns = world_between(w, 1, 15) * MINUTE;
-	draw_more(w, i);
-}
-
-static int draw_version(struct world *w, uint32_t odd_permille)
-{
-	if (world_chance(w, odd_permille))
-		return VERSION_RANKED + (int)upto(w, VERSION_COUNT - VERSION_RANKED);
-	return (int)upto(w, VERSION_NEWEST - 1);
-}
-
-static void draw_pin(struct world *w, uint32_t i)
-{
-	static const char *const globs[] = {"shop-0*", "depot-*", "shop-*", "shop-11", "*"};
-	struct world_pin *p = &w->draft.pins[i];
-
-	*p = (struct world_pin){.is_held = upto(w, 6) == 0};
-	snprintf(p->name, sizeof(p->name), "pin-%u", i);
-	snprintf(p->name_glob, sizeof(p->name_glob), "%s", globs[upto(w, 5)]);
-	for (size_t t = 0; t < VERSION_TYPE_N; t++) {
-		p->version[t] = upto(w, 5) ? draw_version(w, 30) : VERSION_ABSENT;
-		p->policy[t] = upto(w, w->draft.n_policies);
-	}
-}
-
-static void draw_settings(struct world *w)
-{
-	struct world_settings *s = &w->draft;
-
-	s->is_enforcing = upto(w, 8) != 0;
-	s->max_in_flight = (1 + upto(w, 6)) * scale(w);
-	s->n_scopes = 1 + upto(w, WORLD_SCOPES);
-	s->n_policies = 1 + upto(w, WORLD_POLICIES);
-	s->n_pins = 1 + upto(w, 5);
-	for (uint32_t i = 0; i < s->n_scopes; i++) {
-		/* the first two scopes are regions of one account */
-		snprintf(s->account_names[i], WORLD_TEXT, "account-%u", i / 2);
-		snprintf(s->region_names[i], WORLD_TEXT, "region-%u", i);
-		s->scopes[i] = (struct scope){.poll_interval_ns = world_between(w, shape_of(w)->poll_min, shape_of(w)->poll_max) * MINUTE, .blast_radius = (double)(5 + upto(w, 96)) / 100, .calls_per_second = 10};
-		if (i == 1)
-			s->scopes[i].blast_radius = s->scopes[0].blast_radius;
-		s->scopes[i].catalogue_interval_ns = world_between(w, 1, 12) * HOUR;
-		s->scopes[i].dpi_poll_interval_ns = s->scopes[i].poll_interval_ns * world_between(w, 4, 30);
-	}
-	for (uint32_t i = 0; i < s->n_policies; i++)
-		draw_policy(w, i);
-	for (uint32_t i = 0; i < s->n_pins; i++)
-		draw_pin(w, i);
-}
+/* ---- a random fleet ---- */
 
 static struct world_box *draw_box(struct world *w)
 {
-	unsigned int n = upto(w, 20) == 0 ? 0 : 1 + (upto(w, 3) == 0);
-	int dpi = upto(w, 3) ? draw_version(w, 20) : VERSION_ABSENT;
-	struct world_box *box = world_add_box(w, upto(w, w->draft.n_scopes), n, draw_version(w, 20), dpi);
+	unsigned int n = drawn(w, 20) == 0 ? 0 : 1 + (drawn(w, 3) == 0);
+	int dpi = drawn(w, 3) ? drawn_version(w, 20) : VERSION_ABSENT;
+	struct world_box *box = world_add_box(w, drawn(w, w->draft.n_scopes), n, drawn_version(w, 20), dpi);
 
+	snprintf(box->model, sizeof(box->model), "%s", world_models[drawn(w, 3) == 0]);
 	for (unsigned int i = 0; i < n; i++) {
-		if (upto(w, 12) == 0)
+		if (drawn(w, 12) == 0)
 			box->devices[i].role = HA_ROLE_UNKNOWN;
-		if (upto(w, 4) == 0)
-			box->devices[i].version[VERSION_TYPE_DEVICE] = draw_version(w, 20);
-		if (upto(w, 30) == 0)
+		if (drawn(w, 4) == 0)
+			box->devices[i].version[VERSION_TYPE_DEVICE] = drawn_version(w, 20);
+		if (drawn(w, 30) == 0)
 			box->devices[i].version[VERSION_TYPE_DEVICE] = VERSION_ABSENT;
 	}
-	if (n == 1 && upto(w, 25) == 0)
+	if (n == 1 && drawn(w, 25) == 0)
 		box->devices[0].serial[0] = '\0';
 	return box;
 }
@@ -159,41 +34,41 @@ static struct world_box *draw_box(struct world *w)
 /* Some histories are nearly calm, some hit one thing hard, some everything. */
 static void draw_faults(struct world *w)
 {
-	uint32_t level = upto(w, 4) * 60;
+	uint32_t level = drawn(w, 4) * 60;
 	struct world_faults *f = &w->faults;
 
 	*f = (struct world_faults){.latency_ns = world_between(w, 10, 3000) * NS_PER_MS};
 	if (level == 0)
 		return;
-	f->read = upto(w, level);
-	f->listing = upto(w, level);
-	f->listing_miss = upto(w, 20);
-	f->store = upto(w, level);
-	f->store_slow = upto(w, level);
-	f->not_sent = upto(w, level);
-	f->late_tick = upto(w, 100);
-	f->lost_request = upto(w, level);
-	f->lost_reply = upto(w, level * 2);
-	f->throttled = upto(w, level * 2);
-	f->refused = upto(w, level);
-	f->unknown_code = upto(w, level);
-	f->catalogue_gap = upto(w, 50);
+	f->read = drawn(w, level);
+	f->listing = drawn(w, level);
+	f->listing_miss = drawn(w, 20);
+	f->store = drawn(w, level);
+	f->store_slow = drawn(w, level);
+	f->not_sent = drawn(w, level);
+	f->late_tick = drawn(w, 100);
+	f->lost_request = drawn(w, level);
+	f->lost_reply = drawn(w, level * 2);
+	f->throttled = drawn(w, level * 2);
+	f->refused = drawn(w, level);
+	f->unknown_code = drawn(w, level);
+	f->catalogue_gap = drawn(w, 50);
 	for (enum fate k = FATE_OLD; k < FATE_N; k++)
-		f->fate[k] = upto(w, level / 2);
+		f->fate[k] = drawn(w, level / 2);
 }
 
 /* ---- chaos: one thing at a time, at random times ---- */
 
 static struct world_box *some_box(struct world *w)
 {
-	return w->n_boxes ? &w->boxes[upto(w, w->n_boxes)] : NULL;
+	return w->n_boxes ? &w->boxes[drawn(w, w->n_boxes)] : NULL;
 }
 
 static struct world_device *some_device(struct world *w)
 {
 	struct world_box *box = some_box(w);
 
-	return box && box->n_devices ? &box->devices[upto(w, box->n_devices)] : NULL;
+	return box && box->n_devices ? &box->devices[drawn(w, box->n_devices)] : NULL;
 }
 
 static void chaos_flip_online(struct world *w)
@@ -212,8 +87,8 @@ static void chaos_status(struct world *w)
 
 	if (!box)
 		return;
-	box->status = upto(w, 2) ? STATUS_ACTIVE : upto(w, 2) ? STATUS_IN_ARREARS : STATUS_NOT_ACTIVATED;
-	box->is_bound = upto(w, 4) != 0;
+	box->status = drawn(w, 2) ? STATUS_ACTIVE : drawn(w, 2) ? STATUS_IN_ARREARS : STATUS_NOT_ACTIVATED;
+	box->is_bound = drawn(w, 4) != 0;
 	world_say(w, "%s is %s, %s", box->id, status_names[box->status], box->is_bound ? "bound" : "not bound");
 }
 
@@ -223,15 +98,15 @@ static void chaos_health(struct world *w)
 
 	if (!d)
 		return;
-	d->controller = upto(w, 3) ? HEALTH_NORMAL : HEALTH_ABNORMAL;
-	d->vpn = upto(w, 3) ? HEALTH_NORMAL : HEALTH_ABNORMAL;
+	d->controller = drawn(w, 3) ? HEALTH_NORMAL : HEALTH_ABNORMAL;
+	d->vpn = drawn(w, 3) ? HEALTH_NORMAL : HEALTH_ABNORMAL;
 }
 
 static void chaos_come_and_go(struct world *w)
 {
 	struct world_box *box = some_box(w);
 
-	if (w->n_boxes < shape_of(w)->most_boxes && upto(w, 2)) {
+	if (w->n_boxes < drawn_shape(w)->most_boxes && drawn(w, 2)) {
 		box = draw_box(w);
 		world_say(w, "%s appears", box->id);
 	} else if (box) {
@@ -246,7 +121,7 @@ static void chaos_move(struct world *w)
 
 	if (!box)
 		return;
-	box->scope = upto(w, w->draft.n_scopes);
+	box->scope = drawn(w, w->draft.n_scopes);
 	world_say(w, "%s is in scope %u now", box->id, box->scope);
 }
 
@@ -260,7 +135,7 @@ static void chaos_serial(struct world *w)
 	memcpy(was, a->serial, sizeof(was));
 	a->is_meddled = b->is_meddled = true;
 	memcpy(a->serial, b->serial, sizeof(was));
-	if (upto(w, 2)) /* swapped; else one serial number is there twice */
+	if (drawn(w, 2)) /* swapped; else one serial number is there twice */
 		memcpy(b->serial, was, sizeof(was));
 	world_say(w, "serial number %s takes the place of %s", a->serial, was);
 }
@@ -283,7 +158,7 @@ static void chaos_external(struct world *w)
 	struct world_box *box = some_box(w);
 
 	if (box && box->n_devices)
-		world_external_change(w, box, upto(w, box->n_devices), upto(w, VERSION_TYPE_N), draw_version(w, 30));
+		world_external_change(w, box, drawn(w, box->n_devices), drawn(w, VERSION_TYPE_N), drawn_version(w, 30));
 }
 
 static void chaos_wall(struct world *w)
@@ -295,18 +170,18 @@ static void chaos_settings(struct world *w)
 {
 	struct world_settings *s = &w->draft;
 
-	if (upto(w, 4) == 0)
+	if (drawn(w, 4) == 0)
 		s->is_enforcing = !s->is_enforcing;
-	if (upto(w, 3) == 0)
-		s->max_in_flight = (1 + upto(w, 6)) * scale(w);
-	if (upto(w, 3) == 0)
-		draw_policy(w, upto(w, s->n_policies));
-	if (upto(w, 2) == 0)
-		draw_pin(w, upto(w, s->n_pins));
-	if (upto(w, 3) == 0)
-		s->pins[upto(w, s->n_pins)].is_held = upto(w, 2);
-	if (upto(w, 6) == 0)
-		s->n_pins = 1 + upto(w, s->n_pins);
+	if (drawn(w, 3) == 0)
+		s->max_in_flight = (1 + drawn(w, 6)) * drawn_scale(w);
+	if (drawn(w, 3) == 0)
+		draw_policy(w, drawn(w, s->n_policies));
+	if (drawn(w, 2) == 0)
+		draw_pin(w, drawn(w, s->n_pins));
+	if (drawn(w, 3) == 0)
+		s->pins[drawn(w, s->n_pins)].is_held = drawn(w, 2);
+	if (drawn(w, 6) == 0)
+		s->n_pins = 1 + drawn(w, s->n_pins);
 	world_say(w, "other settings: %s, %u in flight, %u pins", s->is_enforcing ? "enforce" : "observe", s->max_in_flight, s->n_pins);
 	world_apply(w);
 }
@@ -320,7 +195,7 @@ static void enforce(struct world *w, int is_enforcing)
 
 static void storing(struct world *w)
 {
-	if (!w->draft.is_enforcing || upto(w, 20) || w->now_ns > shape_of(w)->chaos_ns - MINUTE)
+	if (!w->draft.is_enforcing || drawn(w, 20) || w->now_ns > drawn_shape(w)->chaos_ns - MINUTE)
 		return;
 	world_script(w, w->now_ns + world_between(w, 0, w->faults.latency_ns), enforce, false);
 	world_script(w, w->now_ns + 5 * NS_PER_S, enforce, true);
@@ -328,9 +203,9 @@ static void storing(struct world *w)
 
 static void chaos_account(struct world *w)
 {
-	uint32_t scope = upto(w, w->draft.n_scopes);
+	uint32_t scope = drawn(w, w->draft.n_scopes);
 
-	if (upto(w, 2)) /* the shell notices, or the core meets it by itself */
+	if (drawn(w, 2)) /* the shell notices, or the core meets it by itself */
 		world_tell_account(w, scope, !w->is_usable[scope]);
 	else
 		world_set_account(w, scope, !w->is_usable[scope]);
@@ -347,35 +222,53 @@ static void chaos_act(struct world *w)
 {
 	static const enum act_kind kinds[] = {ACT_HOLD, ACT_RELEASE, ACT_RETRY, ACT_UPGRADE_NOW};
 	const struct world_device *d = some_device(w);
-	struct act act = {.kind = kinds[upto(w, 4)]};
+	struct act act = {.kind = kinds[drawn(w, 4)]};
 
 	if (!d || !d->serial[0])
 		return;
 	act.serial_number = d->serial;
-	if (upto(w, 2))
-		act.version_type = version_type_names[upto(w, VERSION_TYPE_N)];
+	if (drawn(w, 2))
+		act.version_type = version_type_names[drawn(w, VERSION_TYPE_N)];
 	world_act(w, &act);
+}
+
+/* The vendor offers one more version, takes the newest one back, or thinks better of one. */
+static void chaos_catalogue(struct world *w)
+{
+	uint32_t model = drawn(w, WORLD_MODELS), type = drawn(w, VERSION_TYPE_N), roll = drawn(w, 6);
+	struct world_catalogue *c = &w->catalogues[model][type];
+	int first = 0;
+
+	while (first < VERSION_RANKED && !(c->hidden >> first & 1u))
+		first++;
+	if (roll == 0)
+		c->beta ^= 1u << drawn(w, VERSION_RANKED);
+	else if (roll == 1 && first > 6)
+		c->hidden |= 1u << (first - 1);
+	else if (first < VERSION_RANKED)
+		c->hidden &= ~(1u << first);
+	world_say(w, "the catalogue of %s, %s hides %x, of beta are %x", world_models[model], version_type_names[type], c->hidden, c->beta);
 }
 
 static void chaos_pause(struct world *w)
 {
-	struct act act = {.kind = upto(w, 3) ? ACT_RESUME : ACT_PAUSE, .is_all = upto(w, 2)};
+	struct act act = {.kind = drawn(w, 3) ? ACT_RESUME : ACT_PAUSE, .is_all = drawn(w, 2)};
 
 	if (!act.is_all)
-		act.policy = w->draft.policy_names[upto(w, w->draft.n_policies)];
-	if (!act.is_all && upto(w, 2)) {
-		act.version = world_versions[upto(w, VERSION_NEWEST)];
-		act.version_type = version_type_names[upto(w, VERSION_TYPE_N)];
+		act.policy = w->draft.policy_names[drawn(w, w->draft.n_policies)];
+	if (!act.is_all && drawn(w, 2)) {
+		act.version = world_versions[drawn(w, VERSION_NEWEST)];
+		act.version_type = version_type_names[drawn(w, VERSION_TYPE_N)];
 	}
 	world_act(w, &act);
 }
 
 static void chaos_gate(struct world *w)
 {
-	uint32_t policy = upto(w, w->draft.n_policies);
+	uint32_t policy = drawn(w, w->draft.n_policies);
 
-	w->is_gate_closed[policy] = upto(w, 2);
-	w->is_gate_dead[policy] = upto(w, 4) == 0;
+	w->is_gate_closed[policy] = drawn(w, 2);
+	w->is_gate_dead[policy] = drawn(w, 4) == 0;
 	world_say(w, "the gate of policy-%u %s", policy, w->is_gate_dead[policy] ? "is dead" : w->is_gate_closed[policy] ? "closes" : "opens");
 }
 
@@ -395,7 +288,7 @@ static void chaos_disk(struct world *w)
 /* Who starts anew may find another configuration. */
 static void restarting(struct world *w)
 {
-	if (w->now_ns < shape_of(w)->chaos_ns && upto(w, 6) == 0)
+	if (w->now_ns < drawn_shape(w)->chaos_ns && drawn(w, 6) == 0)
 		chaos_settings(w);
 }
 
@@ -403,7 +296,7 @@ static void chaos_faults(struct world *w)
 {
 	draw_faults(w);
 	for (uint32_t i = 0; i < w->draft.n_scopes; i++)
-		w->is_down[i] = upto(w, 8) == 0;
+		w->is_down[i] = drawn(w, 8) == 0;
 }
 
 static void chaos(struct world *w)
@@ -411,13 +304,13 @@ static void chaos(struct world *w)
 	static void (*const deeds[])(struct world *w) = {
 		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_health, chaos_come_and_go,
 		chaos_move, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
-		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, world_help,
+		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, chaos_catalogue, world_help,
 	};
 
-	if (w->now_ns > shape_of(w)->chaos_ns)
+	if (w->now_ns > drawn_shape(w)->chaos_ns)
 		return;
-	deeds[upto(w, sizeof(deeds) / sizeof(deeds[0]))](w);
-	world_plan_chaos(w, w->now_ns + world_between(w, NS_PER_S, shape_of(w)->gap_ns));
+	deeds[drawn(w, sizeof(deeds) / sizeof(deeds[0]))](w);
+	world_plan_chaos(w, w->now_ns + world_between(w, NS_PER_S, drawn_shape(w)->gap_ns));
 }
 
 /* ---- the calm: all is repaired, all pins name a version that nobody had; then everything must get there ---- */
@@ -451,6 +344,18 @@ static void repair(struct world *w)
 	}
 }
 
+/* All is offered, some of each kind. */
+static void settle_catalogues(struct world *w)
+{
+	for (uint32_t model = 0; model < WORLD_MODELS; model++) {
+		for (size_t t = 0; t < VERSION_TYPE_N; t++) {
+			w->catalogues[model][t].hidden = 0;
+			w->catalogues[model][t].beta |= 1u << (VERSION_NEWEST - 1);
+			w->catalogues[model][t].beta &= ~(1u << VERSION_NEWEST);
+		}
+	}
+}
+
 static void settle_settings(struct world *w)
 {
 	struct world_settings *s = &w->draft;
@@ -459,11 +364,12 @@ static void settle_settings(struct world *w)
 	for (uint32_t i = 0; i < s->n_policies; i++) {
 		s->policies[i].is_always_open = true;
 		w->is_gate_closed[i] = w->is_gate_dead[i] = false;
-		if (s->policies[i].max_starts_per_hour < 4 * scale(w))
-			s->policies[i].max_starts_per_hour = 4 * scale(w);
+		if (s->policies[i].max_starts_per_hour < 4 * drawn_scale(w))
+			s->policies[i].max_starts_per_hour = 4 * drawn_scale(w);
 	}
 	for (uint32_t i = 0; i < s->n_pins; i++) {
 		s->pins[i].is_held = false;
+		s->pins[i].n_never = 0;
 		for (size_t t = 0; t < VERSION_TYPE_N; t++)
 			if (s->pins[i].version[t] >= 0)
 				s->pins[i].version[t] = VERSION_NEWEST;
@@ -492,7 +398,7 @@ static void check_arrived(struct world *w)
 	for (uint32_t i = 0; i < reconcile_target_slots(w->core) && !w->failure; i++)
 		if (reconcile_target(w->core, i, &v) && can_be_upgraded(w, &v) && v.phase != PHASE_IN_SYNC && v.phase != PHASE_AHEAD &&
 		    v.phase != PHASE_UNMANAGED)
-			world_break(w, "rule 10", "after %d calm hours %s %s %s is %s (%s), %s of %s", (int)(shape_of(w)->calm_ns / HOUR), v.instance_id, v.serial_number,
+			world_break(w, "rule 10", "after %d calm hours %s %s %s is %s (%s), %s of %s", (int)(drawn_shape(w)->calm_ns / HOUR), v.instance_id, v.serial_number,
 				    version_type_names[v.version_type], phase_names[v.phase], reason_names[v.reason], v.reported, v.desired);
 }
 
@@ -515,12 +421,13 @@ static void calm(struct world *w)
 	uint64_t steps = w->steps;
 
 	repair(w);
+	settle_catalogues(w);
 	settle_settings(w);
-	for (int64_t t = began; t < began + shape_of(w)->calm_ns && !w->failure; t += CALM_PART) {
+	for (int64_t t = began; t < began + drawn_shape(w)->calm_ns && !w->failure; t += CALM_PART) {
 		world_run(w, t + CALM_PART);
 		world_help(w);
 		/* At least until a listing was due twice, so that what is shown is what is there. */
-		if (!shape_of(w)->is_whole && t > began + 2 * HOUR && has_arrived(w))
+		if (!drawn_shape(w)->is_whole && t > began + 2 * HOUR && has_arrived(w))
 			break;
 	}
 	observer_all(w->observer);
@@ -532,7 +439,7 @@ static void calm(struct world *w)
 /* Some histories are one life, some are killed now and then, some all the time. */
 static void draw_crashes(struct world *w, bool has_reboots)
 {
-	uint32_t level = (uint32_t)world_draw_of(&w->crash_rng, 4), often = shape_of(w)->crashes;
+	uint32_t level = (uint32_t)world_draw_of(&w->crash_rng, 4), often = drawn_shape(w)->crashes;
 
 	w->crashes = (struct world_crashes){
 		.step = level * level * often, .commit = (level * often + 1) / 2, .lost = 60, .reboot = has_reboots ? 300 : 0};
@@ -545,12 +452,13 @@ void history_run(struct world *w, const struct shape *shape, uint64_t seed, bool
 	w->trace = trace;
 	w->has_wall_jumps = has_wall_jumps;
 	w->checks_all = shape->checks_all;
-	w->fresh_has_attributes = upto(w, 2);
+	w->fresh_has_attributes = drawn(w, 2);
 	w->hooks = (struct world_hooks){.chaos = chaos, .storing = storing, .restarting = restarting, .context = shape};
 	w->page_size = shape->page_size;
 	draw_crashes(w, seed % 4 != 1); /* after a reboot times come from the wall clock */
 	draw_settings(w);
-	for (uint32_t n = shape->least_boxes + upto(w, shape->begin_boxes - shape->least_boxes); n > 0; n--)
+	draw_catalogues(w);
+	for (uint32_t n = shape->least_boxes + drawn(w, shape->begin_boxes - shape->least_boxes); n > 0; n--)
 		draw_box(w);
 	world_apply(w);
 	draw_faults(w);

@@ -16,3 +16,13 @@ struct shape {
 
 /* To its end, or to the first rule that broke; with the same seed it is the same. The caller ends the world. */
 void history_run(struct world *w, const struct shape *shape, uint64_t seed, bool has_wall_jumps, bool is_quiet, FILE *trace);
+
+/* draw.c */
+const struct shape *drawn_shape(const struct world *w);
+uint32_t drawn(struct world *w, uint32_t n);       /* 0 to n - 1 */
+uint32_t drawn_scale(const struct world *w);       /* limits grow with the fleet, or it would never get there */
+int drawn_version(struct world *w, uint32_t odd_permille); /* odd ones cannot be compared */
+void draw_policy(struct world *w, uint32_t i);
+void draw_pin(struct world *w, uint32_t i);
+void draw_settings(struct world *w);
+void draw_catalogues(struct world *w);

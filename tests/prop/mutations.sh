@@ -48,7 +48,7 @@ fi
 
 rm -rf "$work"
 mkdir -p "$work/objects"
-for file in "$root"/daemon/core/*.c "$root"/tests/lib/*.c "$root/tests/prop/histories.c" "$root/tests/prop/chaos.c"; do
+for file in "$root"/daemon/core/*.c "$root"/tests/lib/*.c "$root/tests/prop/histories.c" "$root/tests/prop/chaos.c" "$root/tests/prop/draw.c"; do
 	compile "$file" "$work/objects/$(basename "$file" .c).o"
 done
 names=${*:-$(grep '^[a-z]' "$list" | cut -d'|' -f1)}

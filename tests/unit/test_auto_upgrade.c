@@ -278,7 +278,7 @@ static void test_not_now_means_not_now(void **state)
 		if (count(MARK_SET) != 0)
 			fail_msg("stop %zu did not stop", i);
 		stops[i](false);
-		run_for(HOUR + 600 * NS_PER_S);
+		run_for(60 * NS_PER_S); /* it does not wait for the end of its own pause */
 		if (count(MARK_SET) != 1)
 			fail_msg("after stop %zu it was set %zu times", i, count(MARK_SET));
 		assert_true(is_told(AUTO_UPGRADE_HELD, "scheduled", "manual"));
@@ -300,7 +300,7 @@ static void test_nothing_is_put_back_meanwhile(void **state)
 		if (count(MARK_SET) != 1 || !bed.is_kept[0])
 			fail_msg("stop %zu did not stop", i);
 		all[i](false);
-		run_for(HOUR + 600 * NS_PER_S);
+		run_for(60 * NS_PER_S);
 		if (count(MARK_SET) != 2 || bed.is_kept[0])
 			fail_msg("after stop %zu it was not put back", i);
 		assert_policy(&last(MARK_SET)->policy, "scheduled", "0 0 4 ? * 1", "Europe/Berlin", 90, 7);

@@ -172,7 +172,7 @@ static unsigned int status;
 /* The answer must hold these, in this order. */
 static void expect_answer(const struct act *act, const struct control_result *result, unsigned int want, const char *const *parts)
 {
-	char *text = reply_result(act, result, &status), *at = text;
+	char *text = reply_result(act, result, "", &status), *at = text;
 	cJSON *object = cJSON_Parse(text);
 
 	assert_non_null(object);
@@ -228,7 +228,7 @@ static void test_every_refusal_has_a_next_step(void **state)
 		const struct act act = { .kind = (enum act_kind)kind, .who = "root", .why = "x" };
 
 		for (int outcome = ACT_NOT_FOUND; outcome < ACT_OUTCOME_N; outcome++) {
-			char *text = reply_result(&act, &(struct control_result){ true, (enum act_outcome)outcome, 1, true }, &status);
+			char *text = reply_result(&act, &(struct control_result){ true, (enum act_outcome)outcome, 1, true }, "", &status);
 			cJSON *object = cJSON_Parse(text);
 
 			assert_true(status >= 400 && status < 500);

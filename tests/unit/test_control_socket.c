@@ -288,6 +288,37 @@ static void test_peer(void **state)
 	expect_peer(4242424, "uid 4242424");
 }
 
+static void expect_user(uid_t uid, const char *want)
+{
+	char who[16];
+
+	control_socket_user(uid, path, who, sizeof(who));
+	assert_string_equal(who, want);
+}
+
+/* From a file and from nowhere else: 0 is root in every directory service, and here it is nobody. */
+static void test_user(void **state)
+{
+	FILE *file = fopen(path, "w");
+
+	(void)state;
+	assert_non_null(file);
+	fputs("# people\nnonsense\nann:x:1001:1001::/:/bin/sh\n:x:1002:1002::/:/\nb\033b:x:1003:1003::/:/\n"
+	      "a-name-that-is-too-long:x:1004:1004::/:/\nann2:x:1001:1::/:/\n", file);
+	for (int i = 0; i < 8192; i++)
+		fputc('x', file);
+	fputs(":x:1005:1005::/:/\nlate:x:1006:1006::/:/\n", file);
+	assert_int_equal(fclose(file), 0);
+	expect_user(1001, "ann");
+	expect_user(1002, "uid 1002");
+	expect_user(1003, "b b");
+	expect_user(1004, "a-name-that-is-");
+	expect_user(1005, "uid 1005");
+	expect_user(0, "uid 0");
+	unlink(path);
+	expect_user(1001, "uid 1001");
+}
+
 static void test_permission(void **state)
 {
 	struct control_socket s = open_socket();
@@ -320,6 +351,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_locked_folder, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_starting_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_peer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_user, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_permission, setup, teardown),
 	};
 

@@ -207,7 +207,7 @@ static const char *shown(const char *name)
 static void test_halted(void **state)
 {
 	const struct action a = { .kind = ACTION_TELL_ROLLOUT, .scope = NONE, .instance = NONE, .target = NONE, .policy = 0, .to = "3.4.2",
-				  .rollout_change = ROLLOUT_HALTED };
+				  .rollout_change = ROLLOUT_HALTED, .wave = "canary" };
 
 	(void)state;
 	has_rollout = true;
@@ -231,6 +231,10 @@ static void test_rollouts(void **state)
 	} table[] = {
 		{ ROLLOUT_BEGAN, "level=info msg=\"a rollout began\" policy=shops version_type=Dpi version=1.2 wave=early" },
 		{ ROLLOUT_WAVE_PASSED, "level=info msg=\"a rollout came to its next wave\" policy=shops version_type=Dpi version=1.2 wave=early" },
+		{ ROLLOUT_AWAITING,
+		  "level=warn msg=\"a wave of a rollout catches nothing that could go; it waits with approval\" policy=shops version_type=Dpi "
+		  "version=1.2 wave=early next=\"look at its match, then: sagpin approve --policy=shops --version-type=Dpi --version=1.2 "
+		  "--wave=early --why=…\"" },
 		{ ROLLOUT_RESUMED, "level=info msg=\"a rollout was resumed\" policy=shops version_type=Dpi version=1.2 wave=early" },
 		{ ROLLOUT_COMPLETED, "level=info msg=\"a rollout is complete\" policy=shops version_type=Dpi version=1.2 wave=early" },
 		{ ROLLOUT_REOPENED, "level=info msg=\"a rollout is not complete any more\" policy=shops version_type=Dpi version=1.2 wave=early" },
@@ -241,10 +245,10 @@ static void test_rollouts(void **state)
 
 	(void)state;
 	has_rollout = true;
-	rollout = (struct rollout_view){ .policy_name = "shops", .version = "1.2", .version_type = VERSION_TYPE_DPI, .wave_name = "early" };
+	rollout = (struct rollout_view){ .policy_name = "shops", .version = "1.2", .version_type = VERSION_TYPE_DPI, .wave_name = "another" };
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		const struct action a = { .kind = ACTION_TELL_ROLLOUT, .scope = NONE, .instance = NONE, .target = NONE, .policy = 0, .to = "9.9",
-					  .rollout_change = table[i].change };
+					  .rollout_change = table[i].change, .wave = "early" };
 
 		assert_string_equal(told(&a), table[i].line);
 	}

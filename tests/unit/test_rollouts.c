@@ -24,7 +24,7 @@
  * lost                          … and what was stored is lost
  *
  * `>` lines begin with the second: upgrade, settled, rollout, approval, act, gate, account, external_change. `= SERIAL[/Dpi]` is a target,
- * `= rollout P V`, `= dpi_rollout P V` and `= approval V` are what they say.
+ * `= rollout P V`, `= dpi_rollout P V`, `= calls SERIAL` and `= approval V` are what they say.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -603,6 +603,19 @@ static void look_rollout(struct play *p, const char *line, const char *word, enu
 	story_look(p->story, line, seen);
 }
 
+/* Calls and failures for good, as they are shown. */
+static void look_calls(struct play *p, const char *line, const char *serial)
+{
+	struct target_view v;
+	char seen[256];
+
+	snprintf(seen, sizeof(seen), "calls %s none", serial);
+	for (uint32_t i = 0; i < reconcile_target_slots(p->r); i++)
+		if (reconcile_target(p->r, i, &v) && v.version_type == VERSION_TYPE_DEVICE && strcmp(v.serial_number, serial) == 0)
+			snprintf(seen, sizeof(seen), "calls %s %" PRIu64 " failed=%" PRIu64, serial, v.attempts, v.failures);
+	story_look(p->story, line, seen);
+}
+
 static void look_approval(struct play *p, const char *line, const char *version)
 {
 	struct approval_view v;
@@ -624,6 +637,8 @@ static void look(struct play *p, char *rest)
 		look_rollout(p, line, word, VERSION_TYPE_DEVICE, rest);
 	else if (strcmp(word, "dpi_rollout") == 0)
 		look_rollout(p, line, word, VERSION_TYPE_DPI, rest);
+	else if (strcmp(word, "calls") == 0)
+		look_calls(p, line, story_word(&rest));
 	else if (strcmp(word, "approval") == 0)
 		look_approval(p, line, story_word(&rest));
 	else
