@@ -192,6 +192,8 @@ static bool record_remembered(const struct reconcile *r, struct dirty *d, struct
 	if (!m)
 		return false;
 	record_history(r, m->history, rec);
+	if (m->history)
+		d->counts = m->history->counts;
 	rec->text[REC_TARGET_TEXT_APPROVED] = text(r, m->approved);
 	rec->text[REC_TARGET_TEXT_ACCOUNT] = text(r, m->account);
 	rec->number[REC_TARGET_FIRST_SEEN] = m->first_seen_s;
@@ -432,9 +434,23 @@ void memory_store(struct reconcile *r)
 	a->n_records = r->n_records;
 }
 
+/* Of the target, wherever it is now: it may have left, or come back, since it was written down. */
+static struct history *dirty_history(const struct reconcile *r, const struct dirty *d)
+{
+	struct target *t = dirty_target(r, d);
+	struct remembered *m;
+
+	if (!t && d->serial_number)
+		t = target_of(r, d->serial_number, d->version_type);
+	if (t || !d->serial_number)
+		return t ? t->history : NULL;
+	m = remember_find(r, d->serial_number, d->version_type);
+	return m ? m->history : NULL;
+}
+
 static void show_committed(struct reconcile *r, const struct dirty *d)
 {
-	struct target *t;
+	struct history *h;
 
 	if (d->kind == RECORD_AUTO_UPGRADE)
 		auto_stored(r, d->serial_number, d->version_type);
@@ -442,9 +458,9 @@ static void show_committed(struct reconcile *r, const struct dirty *d)
 		r->tallies[d->slot].committed = d->value;
 	if (d->kind != RECORD_TARGET)
 		return;
-	t = dirty_target(r, d);
-	if (t && t->history)
-		t->history->committed = d->counts;
+	h = dirty_history(r, d);
+	if (h)
+		h->committed = d->counts;
 }
 
 /* It was not stored: so it is dirty still, if nothing made it so meanwhile. */

@@ -260,7 +260,11 @@ static void see_reads(struct observer *o, const struct event *ev)
 		const struct observation *ob = &ev->read.observations[i];
 		struct seen_box *box = observer_box(o, ev->read.scope, ob->instance_id);
 
-		box->is_named |= ob->has_attributes && ev->read.read_ns > box->read_ns;
+		if (ob->has_attributes && ev->read.read_ns > box->read_ns) {
+			box->is_named = true;
+			snprintf(box->city, sizeof(box->city), "%s", ob->city);
+			snprintf(box->resource_group, sizeof(box->resource_group), "%s", ob->resource_group);
+		}
 		if (ev->read.read_ns > box->read_ns)
 			box->read_ns = ev->read.read_ns;
 		if (ev->kind != EVENT_FRESH && ev->read.read_ns > box->listed_ns)

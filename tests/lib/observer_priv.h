@@ -26,6 +26,7 @@ struct seen_box {
 	bool is_named; /* a read told its name in this life: pins can be known */
 	uint64_t left_step; /* when it was removed */
 	int64_t read_ns, listed_ns; /* the newest read of it; of which the newest by list or follow */
+	char city[WORLD_TEXT], resource_group[WORLD_TEXT]; /* as the newest read with attributes told */
 	uint32_t absences; /* complete listings in a row without it */
 	uint32_t unseen;   /* … since any read showed it */
 	struct seen_device *devices;

@@ -7,12 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const world_site_regexes[SITE_REGEX_N] = {[SITE_REGEX_KIND] = "^([a-z]+)-", [SITE_REGEX_DIGIT] = "^shop-(.)"};
+
+static const regex_t *compiled(uint32_t i)
+{
+	static regex_t regexes[SITE_REGEX_N];
+	static bool is_made[SITE_REGEX_N];
+
+	if (!is_made[i])
+		is_made[i] = regcomp(&regexes[i], world_site_regexes[i], REG_EXTENDED) == 0;
+	assert(is_made[i]);
+	return &regexes[i];
+}
+
 static void wire_policy(struct world_settings *s, uint32_t i)
 {
 	struct world_policy *more = &s->more[i];
 	struct policy *p = &s->policies[i];
 
 	p->name = s->policy_names[i];
+	p->site_regex = p->site_by == SITE_BY_NAME ? compiled(more->site_regex) : NULL;
 	p->waves = more->waves;
 	p->n_waves = more->n_waves;
 	p->halt.by_reason = &more->by_reason;

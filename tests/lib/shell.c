@@ -53,9 +53,9 @@ static void take(const struct world *w, struct reading *reading, const struct wo
 	memcpy(s->name, box->name, sizeof(s->name));
 	memcpy(s->model, box->model, sizeof(s->model));
 	memcpy(s->city, box->city, sizeof(s->city));
+	memcpy(s->resource_group, box->resource_group, sizeof(s->resource_group));
 	s->o.has_attributes = detail == DETAIL_LIST || w->fresh_has_attributes;
 	s->o.status_text = status_texts[s->o.status];
-	s->o.resource_group = "rg";
 	s->o.ccn = box->is_bound ? "ccn" : "";
 	for (unsigned int i = 0; i < box->n_devices; i++) {
 		const struct world_device *d = &box->devices[i];
@@ -89,6 +89,7 @@ static struct observation *spread(const struct reading *reading)
 		all[i].name = s->name;
 		all[i].model = s->model;
 		all[i].city = s->city;
+		all[i].resource_group = s->resource_group;
 		for (unsigned int k = 0; k < all[i].n_devices; k++)
 			all[i].devices[k].serial_number = s->serials[k];
 	}

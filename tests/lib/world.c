@@ -422,6 +422,7 @@ struct world_box *world_add_box(struct world *w, uint32_t scope, unsigned int n_
 	snprintf(box->id, sizeof(box->id), "sag-%02u", w->n_boxes);
 	snprintf(box->name, sizeof(box->name), "%s-%02u", w->n_boxes % 3 == 2 ? "depot" : "shop", w->n_boxes);
 	snprintf(box->city, sizeof(box->city), "city-%u", w->n_boxes / 2 % 8);
+	snprintf(box->resource_group, sizeof(box->resource_group), "rg");
 	snprintf(box->model, sizeof(box->model), "%s", world_models[0]);
 	for (unsigned int i = 0; i < n_devices; i++) {
 		struct world_device *d = &box->devices[i];

@@ -39,6 +39,12 @@ enum {
 	VERSION_COUNT = 14,
 	VERSION_ABSENT = -1, /* the device reports none */
 };
+enum {
+	SITE_REGEX_KIND,  /* shop-07 is at "shop" */
+	SITE_REGEX_DIGIT, /* shop-07 is at "0", all others at their own name */
+	SITE_REGEX_N,
+};
+extern const char *const world_site_regexes[SITE_REGEX_N];
 extern const char *const world_models[WORLD_MODELS];
 int world_model_of(const char *model); /* an index into these, -1 for another */
 int64_t world_created_ms(unsigned int model, int version); /* the vendor's date: mostly in the order of the versions */
@@ -79,7 +85,7 @@ struct world_device {
 };
 
 struct world_box {
-	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT], city[WORLD_TEXT];
+	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT], city[WORLD_TEXT], resource_group[WORLD_TEXT];
 	bool exists, is_bound;
 	uint32_t scope;
 	enum status status; /* of the contract; offline is told by the devices */
@@ -111,6 +117,7 @@ struct world_policy {
 	struct halt_reason by_reason;   /* failures 0: none */
 	int64_t open_from_s, open_length_s; /* each day, UTC; of a policy that is not always open; length 0: never */
 	struct stretch freeze;          /* empty: none */
+	uint32_t site_regex;            /* of SITE_BY_NAME: an index into world_site_regexes */
 };
 
 /* Settings as a value: edit `world.draft`, then world_apply() gives the core a copy of its own. */

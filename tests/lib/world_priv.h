@@ -28,7 +28,7 @@ struct snapshot {
 	struct observation o;
 	uint32_t box;
 	int64_t read_ns;
-	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT], city[WORLD_TEXT], serials[LIMIT_DEVICES][WORLD_TEXT];
+	char id[WORLD_TEXT], name[WORLD_TEXT], model[WORLD_TEXT], city[WORLD_TEXT], resource_group[WORLD_TEXT], serials[LIMIT_DEVICES][WORLD_TEXT];
 };
 
 struct reading {

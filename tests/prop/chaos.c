@@ -17,6 +17,7 @@ static struct world_box *draw_box(struct world *w)
 	int dpi = drawn(w, 3) ? drawn_version(w, 20) : VERSION_ABSENT;
 	struct world_box *box = world_add_box(w, drawn(w, w->draft.n_scopes), n, drawn_version(w, 20), dpi);
 
+	snprintf(box->resource_group, sizeof(box->resource_group), "rg-%u", drawn(w, 4));
 	snprintf(box->model, sizeof(box->model), "%s", world_models[drawn(w, 3) == 0]);
 	for (unsigned int i = 0; i < n; i++) {
 		if (drawn(w, 12) == 0)
@@ -123,6 +124,19 @@ static void chaos_move(struct world *w)
 		return;
 	box->scope = drawn(w, w->draft.n_scopes);
 	world_say(w, "%s is in scope %u now", box->id, box->scope);
+}
+
+static void chaos_attributes(struct world *w)
+{
+	struct world_box *box = some_box(w);
+
+	if (!box)
+		return;
+	if (drawn(w, 2))
+		snprintf(box->city, sizeof(box->city), "city-%u", drawn(w, 8));
+	else
+		snprintf(box->resource_group, sizeof(box->resource_group), "rg-%u", drawn(w, 4));
+	world_say(w, "%s is in %s, %s", box->id, box->city, box->resource_group);
 }
 
 static void chaos_serial(struct world *w)
@@ -303,7 +317,7 @@ static void chaos(struct world *w)
 {
 	static void (*const deeds[])(struct world *w) = {
 		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_health, chaos_come_and_go,
-		chaos_move, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
+		chaos_move, chaos_attributes, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
 		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, chaos_catalogue, world_help,
 	};
 

@@ -52,6 +52,7 @@ static void draw_more(struct world *w, uint32_t i)
 	*more = (struct world_policy){.n_waves = drawn(w, 2) ? drawn(w, WORLD_WAVES + 1) : 0, .by_reason.reason = REASON_UNHEALTHY};
 	for (uint32_t k = 0; k < more->n_waves; k++)
 		draw_wave(w, i, k);
+	more->site_regex = drawn(w, SITE_REGEX_N);
 	more->by_reason.failures = drawn(w, 3) == 0;
 	p->halt.failures = drawn(w, 2) ? drawn(w, 4) : 0;
 	p->halt.percent = drawn(w, 3) ? 0.0 : 0.25;
@@ -77,7 +78,7 @@ void draw_policy(struct world *w, uint32_t i)
 	p->retry.max_ns = p->retry.first_ns * world_between(w, 1, 16);
 	p->verify.soak_ns = drawn(w, 2) ? world_between(w, 0, 10) * MINUTE : 0;
 	p->verify.vpn = drawn(w, 3) == 0;
-	p->site_by = i == 1 ? SITE_BY_CITY : SITE_BY_INSTANCE;
+	p->site_by = drawn(w, SITE_BY_N);
 	p->max_in_flight_per_site = 1 + drawn(w, 2);
 	p->upgrade_takes_ns = world_between(w, 0, 40) * MINUTE;
 	p->gate.is_set = drawn(w, 4) == 0;
