@@ -142,7 +142,7 @@ struct history {
 	int64_t held_since_s;
 	uint32_t urgent;          /* interned desired version that an operator wants now, 0: none */
 	int64_t changed_ns[FLAPS]; /* external changes, oldest first; NEVER */
-	struct {
+	struct ended {
 		uint32_t policy, version; /* interned: the rollout that it ended in last, 0: none */
 		uint32_t epoch;
 		enum reason reason;       /* REASON_NONE: verified */
@@ -197,7 +197,7 @@ enum target_place {
 struct counted {
 	uint32_t rollout; /* NONE: nowhere */
 	uint8_t wave, phase;
-	bool is_countable, is_in_sync, is_lost, is_unapproved;
+	bool is_countable, is_in_sync, is_down, is_lost, is_unapproved;
 };
 
 struct target {
@@ -292,6 +292,7 @@ struct wave_state {
 	uint32_t n_queues, n_queued;
 	uint32_t phases[PHASE_N];
 	uint32_t countable, in_sync, lost; /* lost: failed for good */
+	uint32_t down;                     /* of in_sync: verified here, and offline since */
 	uint32_t unapproved;               /* wait with approval: not countable, but caught */
 };
 
@@ -615,6 +616,7 @@ bool target_needs_approval(const struct reconcile *r, const struct target *t);
 bool target_is_flapping(const struct reconcile *r, const struct target *t);
 bool target_is_operator_held(const struct target *t);
 bool target_is_online(const struct reconcile *r, const struct target *t);
+bool target_is_held(const struct reconcile *r, const struct target *t); /* by the settings or an operator */
 int64_t target_read_ns(const struct reconcile *r, const struct target *t); /* the age of its version; NEVER */
 struct instance *target_instance(const struct reconcile *r, const struct target *t);
 uint32_t device_find(const struct reconcile *r, const char *serial);

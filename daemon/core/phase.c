@@ -26,7 +26,7 @@ uint32_t target_pin(const struct reconcile *r, const struct target *t)
 	return pin != PIN_NONE && r->pin_versions[pin][t->version_type] ? pin : PIN_NONE;
 }
 
-static bool target_is_held(const struct reconcile *r, const struct target *t)
+bool target_is_held(const struct reconcile *r, const struct target *t)
 {
 	uint32_t pin = target_pin(r, t);
 

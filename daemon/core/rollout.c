@@ -276,6 +276,7 @@ static void count(struct reconcile *r, const struct counted *c, uint32_t by)
 	w->phases[c->phase] += by; /* by is 1, or all ones: -1 */
 	w->countable += c->is_countable ? by : 0;
 	w->in_sync += c->is_in_sync ? by : 0;
+	w->down += c->is_down ? by : 0;
 	w->lost += c->is_lost ? by : 0;
 	w->unapproved += c->is_unapproved ? by : 0;
 	ro->n_targets += by;
@@ -299,28 +300,39 @@ static bool is_undecided(const struct reconcile *r, const struct target *t, stru
 	return s.reason == REASON_INCOMPARABLE && c && c->read_ns == NEVER;
 }
 
-/* It has the version, and was unhealthy with it until its intent ended: no success for its wave before a resume. */
-static bool is_ill(const struct reconcile *r, const struct target *t)
+/* How it ended in its rollout since the last resume; NULL: it did not, or is under way again. */
+static const struct ended *ended_here(const struct reconcile *r, const struct target *t)
 {
 	const struct rollout *ro = t->rollout == NONE ? NULL : r->rollouts[t->rollout];
-	const struct history *h = t->history;
+	const struct ended *e = t->history ? &t->history->ended : NULL;
 
-	return ro && h && !t->intent && h->ended.reason == REASON_UNHEALTHY && h->ended.version == ro->version &&
-	       h->ended.policy == r->policies[ro->policy]->name && h->ended.epoch == ro->epoch;
+	return ro && e && !t->intent && e->version == ro->version && e->policy == r->policies[ro->policy]->name && e->epoch == ro->epoch ? e : NULL;
+}
+
+static bool is_same_count(const struct counted *a, const struct counted *b)
+{
+	return a->rollout == b->rollout && a->wave == b->wave && a->phase == b->phase && a->is_countable == b->is_countable &&
+	       a->is_in_sync == b->is_in_sync && a->is_down == b->is_down && a->is_lost == b->is_lost && a->is_unapproved == b->is_unapproved;
 }
 
 void rollout_count(struct reconcile *r, uint32_t slot, struct stand s, bool is_countable)
 {
 	struct target *t = target_at(r, slot);
+	const struct ended *ended = ended_here(r, t);
 	struct counted now = { .rollout = t->rollout, .wave = t->wave, .phase = (uint8_t)s.phase };
+	/* it has the version, and was unhealthy with it until its intent ended: no success before a resume */
+	bool is_ill = ended && ended->reason == REASON_UNHEALTHY;
 
+	/* offline after a call of ours is no excuse, as it is before one: a site that the upgrade killed holds its wave (rule 9) */
+	if (ended && ended->reason != REASON_NONE && (s.phase == PHASE_UNKNOWN || (s.phase == PHASE_WAITING && s.reason == REASON_OFFLINE)))
+		is_countable = true;
 	is_countable = is_countable && s.phase != PHASE_AHEAD; /* it will never be in sync, and needs nothing */
 	now.is_countable = is_countable;
-	now.is_in_sync = is_countable && s.phase == PHASE_IN_SYNC && !is_ill(r, t);
-	now.is_lost = is_countable && ((s.phase == PHASE_FAILED && !is_undecided(r, t, s)) || is_ill(r, t));
+	now.is_in_sync = is_countable && s.phase == PHASE_IN_SYNC && !is_ill;
+	now.is_down = now.is_in_sync && ended && !target_is_online(r, t) && !target_is_held(r, t);
+	now.is_lost = is_countable && ((s.phase == PHASE_FAILED && !is_undecided(r, t, s)) || is_ill);
 	now.is_unapproved = s.phase == PHASE_WAITING && s.reason == REASON_APPROVAL;
-	if (now.rollout == t->counted.rollout && now.wave == t->counted.wave && now.phase == t->counted.phase &&
-	    now.is_countable == t->counted.is_countable && now.is_in_sync == t->counted.is_in_sync && now.is_lost == t->counted.is_lost && now.is_unapproved == t->counted.is_unapproved)
+	if (is_same_count(&now, &t->counted))
 		return;
 	rollout_uncount(r, slot);
 	count(r, &now, 1);
@@ -424,8 +436,8 @@ void rollout_resume(struct reconcile *r, uint32_t slot)
 	for (uint32_t i = 0; i < r->targets.n && !r->is_out_of_memory; i++) {
 		const struct target *t = target_at(r, i);
 
-		if (t->born && t->counted.rollout == slot && t->counted.phase == PHASE_IN_SYNC && t->counted.is_lost)
-			target_update(r, i); /* its illness does not count any more */
+		if (t->born && t->counted.rollout == slot && t->history && t->history->ended.policy)
+			target_update(r, i); /* how it ended does not count any more */
 	}
 	rollout_touch(r, ro);
 	rollout_to_check(r, ro);
@@ -526,12 +538,14 @@ static bool wave_judge(struct reconcile *r, struct rollout *ro, const struct pol
 	}
 	if (ro->soak_start_ns == NEVER)
 		soak_set(r, ro, r->now_ns);
-	if (r->now_ns - ro->soak_start_ns >= wave->soak_ns) {
-		wave_advance(r, ro, policy);
-		return true;
+	if (r->now_ns - ro->soak_start_ns < wave->soak_ns) {
+		set_timer(r, &ro->timer, ro->soak_start_ns + wave->soak_ns);
+		return false;
 	}
-	set_timer(r, &ro->timer, ro->soak_start_ns + wave->soak_ns);
-	return false;
+	if (w->in_sync - w->down < needs)
+		return false; /* the soak has shown something: until they are online again */
+	wave_advance(r, ro, policy);
+	return true;
 }
 
 uint32_t rollout_unapproved(const struct rollout *ro)

@@ -68,6 +68,15 @@ static bool is_countable(const struct target_view *v)
 	return v->phase != PHASE_FAILED || v->reason < REASON_DUPLICATE || v->reason > REASON_FORBIDDEN;
 }
 
+/* Offline, or not seen any more, since a call of ours in this rollout failed: that is no excuse. */
+static bool is_hurt(struct observer *o, const struct seen_rollout *ro, const struct target_view *v)
+{
+	const struct seen_counts *c = &observer_serial(o, v->serial_number)->counts[v->version_type];
+
+	return c->ended_failed && c->ended_policy == ro->policy + 1 && c->ended_version == ro->version && c->ended_epoch == ro->epoch &&
+	       (v->phase == PHASE_UNKNOWN || (v->phase == PHASE_WAITING && v->reason == REASON_OFFLINE));
+}
+
 static void check_passed(struct observer *o, const struct seen_rollout *ro)
 {
 	const struct world_policy *more = &o->w->applied->more[ro->policy];
@@ -81,7 +90,7 @@ static void check_passed(struct observer *o, const struct seen_rollout *ro)
 	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++) {
 		if (!reconcile_target(o->w->core, slot, &v) || !is_in_wave(o, ro, &v))
 			continue;
-		countable += is_countable(&v);
+		countable += is_countable(&v) || is_hurt(o, ro, &v);
 		in_sync += v.phase == PHASE_IN_SYNC;
 	}
 	if (in_sync < more->waves[ro->wave].success * countable - 1e-6)
