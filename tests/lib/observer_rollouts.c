@@ -401,7 +401,7 @@ static void check_budget(struct observer *o, uint32_t scope, int64_t at_ns)
 		n_before += of != NONE && c->scope == NONE;
 	}
 	/* of what an earlier life let through, some may have been of another account then */
-	if (n > CHANGES_FREE + (n_before > 0 ? 3 : 0) && n > radius * managed + 3) /* some may have left meanwhile */
+	if (n > CHANGES_FREE + (n_before > 0 ? 3 : 0) && n > radius * managed + 3 + managed / 100) /* some may have left meanwhile */
 		world_break(o->w, "rule 13", "%u changes in a day without a word, of %u managed targets, radius %.2f", n, managed, radius);
 }
 
