@@ -3,7 +3,7 @@
  *
  *     virtual [N]
  *
- * Prints how long the rollout took in the world and how much CPU time here, of that how much in the core.
+ * Prints how long the rollout took in the world, and how much CPU time here.
  */
 #include "world.h"
 
