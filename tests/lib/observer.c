@@ -477,6 +477,9 @@ void observer_plan(struct observer *o, const struct event *ev, const struct plan
 {
 	if (ev->kind == EVENT_RESTORED)
 		observer_taken_up(o);
+	if (ev->kind == EVENT_LISTED || ev->kind == EVENT_LISTING_ENDED || ev->kind == EVENT_SETTINGS)
+		for (uint32_t i = 0; i < o->w->applied->n_scopes; i++)
+			observer_note_managed(o, i);
 	for (size_t i = 0; i < plan->n_actions && !o->w->failure; i++)
 		one_action(o, ev, &plan->actions[i]);
 	o->last_ticket = o->new_ticket;

@@ -192,6 +192,10 @@ struct observer {
 	struct seen_change *changes; /* desired versions that changed without a word */
 	size_t n_changes, changes_size;
 	struct {
+		uint32_t n;
+		int64_t at_ns;
+	} most_managed[WORLD_SCOPES]; /* targets of the scope's account, of late */
+	struct {
 		uint64_t ticket;
 		bool is_open;
 		int64_t asked_ns;
@@ -257,6 +261,7 @@ void observer_rollout_ended(struct observer *o, const struct seen_intent *in, en
 void observer_pause(struct observer *o, const char *policy, int version, int type);
 void observer_gate(struct observer *o, const struct event *ev);
 void observer_check_words(struct observer *o, const struct record *rec);
+void observer_note_managed(struct observer *o, uint32_t scope);
 void observer_check_rollout_record(struct observer *o, const struct record *rec);
 void observer_check_pause_record(struct observer *o, const struct record *rec);
 void observer_rollouts_begin(struct observer *o);

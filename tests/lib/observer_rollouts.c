@@ -372,6 +372,17 @@ static uint32_t n_managed(struct observer *o, uint32_t scope)
 	return n;
 }
 
+/* Who was managed when leave was given may have left when that is stored. */
+void observer_note_managed(struct observer *o, uint32_t scope)
+{
+	uint32_t n = n_managed(o, scope);
+
+	if (n < o->most_managed[scope].n && o->w->now_ns - o->most_managed[scope].at_ns < HOUR)
+		return;
+	o->most_managed[scope].n = n;
+	o->most_managed[scope].at_ns = o->w->now_ns;
+}
+
 static uint32_t scope_of(const struct seen_serial *s)
 {
 	for (size_t i = 0; i < s->n_boxes; i++)
@@ -391,7 +402,10 @@ static void add_change(struct observer *o, struct seen_serial *s, enum version_t
 static void check_budget(struct observer *o, uint32_t scope, int64_t at_ns)
 {
 	double radius = o->w->applied->scopes[scope].blast_radius;
-	uint32_t n = 0, n_before = 0, managed = n_managed(o, scope);
+	uint32_t n = 0, n_before = 0, managed;
+
+	observer_note_managed(o, scope);
+	managed = o->most_managed[scope].n;
 
 	for (size_t i = o->n_changes; i-- > 0 && o->n_changes - i < 20000;) {
 		const struct seen_change *c = &o->changes[i];
@@ -401,7 +415,7 @@ static void check_budget(struct observer *o, uint32_t scope, int64_t at_ns)
 		n_before += of != NONE && c->scope == NONE;
 	}
 	/* of what an earlier life let through, some may have been of another account then */
-	if (n > CHANGES_FREE + (n_before > 0 ? 3 : 0) && n > radius * managed + 3 + managed / 100) /* some may have left meanwhile */
+	if (n > CHANGES_FREE + (n_before > 0 ? 3 : 0) && n > radius * managed + 3)
 		world_break(o->w, "rule 13", "%u changes in a day without a word, of %u managed targets, radius %.2f", n, managed, radius);
 }
 
