@@ -449,6 +449,7 @@ static void told_account(struct observer *o, const struct action *a)
 static void one_action(struct observer *o, const struct event *ev, const struct action *a)
 {
 	check_ticket(o, a);
+	observer_check_gate_of_read(o, ev, a);
 	if (a->kind == ACTION_TELL_INSTANCE_ADDED)
 		added(o, a, ev);
 	else if (a->kind == ACTION_TELL_INSTANCE_REMOVED)

@@ -216,6 +216,11 @@ void observer_open(struct observer *o, struct seen_intent *in);
 void *observer_grow(void *items, size_t *size, size_t wanted, size_t item_bytes); /* zeroes what is new */
 __attribute__((format(printf, 4, 5))) void break_intent(const struct observer *o, const char *rule, const struct seen_intent *in, const char *format, ...);
 
+/* observer_gates.c */
+void observer_gate(struct observer *o, const struct event *ev);
+void observer_check_gate(const struct observer *o, const struct seen_intent *in, const char *what);
+void observer_check_gate_of_read(const struct observer *o, const struct event *ev, const struct action *a);
+
 /* observer_sites.c */
 void observer_check_site(const struct observer *o, const struct seen_intent *in);
 
@@ -255,7 +260,6 @@ void observer_told_act(struct observer *o, const struct event *ev, const struct 
 void observer_rollout_settings(struct observer *o);
 void observer_rollout_ended(struct observer *o, const struct seen_intent *in, enum reason reason);
 void observer_pause(struct observer *o, const char *policy, int version, int type);
-void observer_gate(struct observer *o, const struct event *ev);
 void observer_check_words(struct observer *o, const struct record *rec);
 void observer_check_rollout_record(struct observer *o, const struct record *rec);
 void observer_check_pause_record(struct observer *o, const struct record *rec);

@@ -508,10 +508,14 @@ static void do_gate(struct world *w, const struct action *a)
 
 static void gate_asked(struct world *w, struct job *job)
 {
-	struct job *out = world_plan(w, soon(w), JOB_PART);
+	int64_t late_ns = world_chance(w, w->faults.gate_slow) ? world_between(w, NS_PER_S, 25 * MINUTE) : 0;
+	struct job *out = world_plan(w, soon(w) + late_ns, JOB_PART);
+	bool is_dead = w->is_gate_dead[job->page] || world_chance(w, w->faults.gate_error);
 
 	out->ev = job->ev;
-	out->ev.gate.is_open = !w->is_gate_dead[job->page] && !w->is_gate_closed[job->page];
+	out->ev.gate.is_open = !is_dead && !w->is_gate_closed[job->page];
+	if (world_chance(w, w->faults.gate_old) && !is_dead)
+		out->ev.gate.asked_ns -= world_between(w, NS_PER_S, 20 * MINUTE);
 }
 
 /* What is only told needs no duty. */

@@ -66,6 +66,7 @@ struct world_faults {
 	uint32_t read, listing, listing_miss, store, store_slow, not_sent, late_tick;
 	uint32_t lost_request, lost_reply, throttled, refused, unknown_code;
 	uint32_t catalogue_gap;
+	uint32_t gate_slow, gate_error, gate_old; /* minutes late; nobody answers; by data that is minutes old */
 	uint32_t fate[FATE_N]; /* of FATE_OLD and up; the rest is good */
 	int64_t latency_ns;    /* at most, one way */
 };

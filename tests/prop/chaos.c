@@ -54,6 +54,9 @@ static void draw_faults(struct world *w)
 	f->refused = drawn(w, level);
 	f->unknown_code = drawn(w, level);
 	f->catalogue_gap = drawn(w, 50);
+	f->gate_slow = drawn(w, level);
+	f->gate_error = drawn(w, level);
+	f->gate_old = drawn(w, level * 2);
 	for (enum fate k = FATE_OLD; k < FATE_N; k++)
 		f->fate[k] = drawn(w, level / 2);
 }
