@@ -55,6 +55,7 @@ static bool outlives(struct world *w, struct job *job)
 	case JOB_CALENDAR:
 		return true;
 	case JOB_CALL_ARRIVES:
+	case JOB_AUTO_ARRIVES:
 		job->is_orphan = true;
 		return true;
 	case JOB_STORE_DONE:
@@ -67,6 +68,7 @@ static bool outlives(struct world *w, struct job *job)
 	case JOB_ONE_READ:
 	case JOB_OBSERVED:
 	case JOB_CALL_LEAVES:
+	case JOB_AUTO_LEAVES:
 	case JOB_GATE_ASKED:
 	case JOB_KIND_N:
 		break;

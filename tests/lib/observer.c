@@ -193,7 +193,7 @@ static void set_account(const struct observer *o, bool *flags, uint32_t scope, b
 			flags[i] = value;
 }
 
-void observer_asked(struct observer *o, uint64_t ticket, const char *id, enum read_purpose purpose, enum version_type type)
+void observer_asked(struct observer *o, uint64_t ticket, const char *id, enum read_purpose purpose, enum version_type type, const char *serial)
 {
 	size_t i = ticket % OBSERVER_ASKED;
 
@@ -201,6 +201,7 @@ void observer_asked(struct observer *o, uint64_t ticket, const char *id, enum re
 	o->asked[i].purpose = purpose;
 	o->asked[i].type = type;
 	snprintf(o->asked[i].id, WORLD_TEXT, "%s", id);
+	snprintf(o->asked[i].serial, WORLD_TEXT, "%s", serial);
 }
 
 /* ---- events ---- */
@@ -344,13 +345,15 @@ void observer_event(struct observer *o, const struct event *ev)
 	case EVENT_CATALOGUE:
 		observer_catalogue(o, ev);
 		break;
+	case EVENT_AUTO_UPGRADE:
+		observer_auto_read(o, ev);
+		break;
 	case EVENT_TICK:
 	case EVENT_READ_FAILED:
 	case EVENT_RESTORED:
 	case EVENT_RESTORE_ENDED:
 	case EVENT_CALENDAR:
 	case EVENT_ACT:
-	case EVENT_AUTO_UPGRADE:
 	case EVENT_AUTO_UPGRADE_SET:
 	case EVENT_N:
 		break;
@@ -449,6 +452,7 @@ static void told_account(struct observer *o, const struct action *a)
 static void one_action(struct observer *o, const struct event *ev, const struct action *a)
 {
 	check_ticket(o, a);
+	observer_check_gate_of_read(o, ev, a);
 	if (a->kind == ACTION_TELL_INSTANCE_ADDED)
 		added(o, a, ev);
 	else if (a->kind == ACTION_TELL_INSTANCE_REMOVED)
@@ -457,6 +461,8 @@ static void one_action(struct observer *o, const struct event *ev, const struct 
 		observer_started(o, a);
 	else if (a->kind == ACTION_STORE)
 		observer_store(o, a);
+	else if (a->kind == ACTION_SET_AUTO_UPGRADE)
+		observer_auto_set(o, a);
 	else if (a->kind == ACTION_UPGRADE)
 		observer_upgrading(o, a);
 	else if (a->kind == ACTION_TELL_SETTLED)

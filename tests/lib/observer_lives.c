@@ -32,6 +32,9 @@ void observer_crashed(struct observer *o, bool is_lost)
 	for (size_t i = 0; is_lost && i < o->n_intents; i++)
 		if (!o->intents[i]->is_settled || o->intents[i]->start_ns > o->w->now_ns - 2 * HOUR)
 			o->intents[i]->is_forgotten = true;
+	for (uint32_t i = 0; is_lost && i < o->w->n_boxes; i++)
+		for (unsigned int k = 0; k < o->w->boxes[i].n_devices; k++)
+			memset(o->w->boxes[i].devices[k].is_auto_ours, 0, sizeof(o->w->boxes[i].devices[k].is_auto_ours));
 }
 
 /* ---- what a new process does not know ---- */

@@ -66,6 +66,7 @@ struct seen_serial {
 	struct seen_box **boxes; /* that ever had it */
 	size_t n_boxes, boxes_size;
 	struct seen_counts counts[VERSION_TYPE_N];
+	struct auto_upgrade_policy autos[VERSION_TYPE_N]; /* the cloud's own upgrader, as last read */
 };
 
 struct seen_intent {
@@ -170,6 +171,7 @@ struct observer {
 		char id[WORLD_TEXT];
 		enum read_purpose purpose;
 		enum version_type type;
+		char serial[WORLD_TEXT];
 	} asked[OBSERVER_ASKED];
 	struct seen_catalogue catalogues[WORLD_MODELS][VERSION_TYPE_N];
 	int64_t first_listing_ns[WORLD_SCOPES];
@@ -220,6 +222,15 @@ void observer_open(struct observer *o, struct seen_intent *in);
 void *observer_grow(void *items, size_t *size, size_t wanted, size_t item_bytes); /* zeroes what is new */
 __attribute__((format(printf, 4, 5))) void break_intent(const struct observer *o, const char *rule, const struct seen_intent *in, const char *format, ...);
 
+/* observer_auto.c */
+void observer_auto_read(struct observer *o, const struct event *ev);
+void observer_auto_set(struct observer *o, const struct action *a);
+
+/* observer_gates.c */
+void observer_gate(struct observer *o, const struct event *ev);
+void observer_check_gate(const struct observer *o, const struct seen_intent *in, const char *what);
+void observer_check_gate_of_read(const struct observer *o, const struct event *ev, const struct action *a);
+
 /* observer_sites.c */
 void observer_check_site(const struct observer *o, const struct seen_intent *in);
 
@@ -259,7 +270,6 @@ void observer_told_act(struct observer *o, const struct event *ev, const struct 
 void observer_rollout_settings(struct observer *o);
 void observer_rollout_ended(struct observer *o, const struct seen_intent *in, enum reason reason);
 void observer_pause(struct observer *o, const char *policy, int version, int type);
-void observer_gate(struct observer *o, const struct event *ev);
 void observer_check_words(struct observer *o, const struct record *rec);
 void observer_note_managed(struct observer *o, uint32_t scope);
 void observer_check_rollout_record(struct observer *o, const struct record *rec);

@@ -1,6 +1,6 @@
 /*
- * Rules about rollouts: waves in order and with their soak, halts, pauses, holds, approvals, windows, freezes
- * and gates (rules 6, 9, 11 and 13), at each start and at each call, and again after a restart.
+ * Rules about rollouts: waves in order and with their soak, halts, pauses, holds, approvals, windows and freezes
+ * (rules 6, 9, 11 and 13), at each start and at each call, and again after a restart.
  *
  * Failures, waves and words are counted here, from what ended and what was said; whether a policy is open is worked
  * out from the world's plain rule.
@@ -292,17 +292,6 @@ void observer_told_act(struct observer *o, const struct event *ev, const struct 
 		on_targets(o, act);
 }
 
-/* ---- gates ---- */
-
-void observer_gate(struct observer *o, const struct event *ev)
-{
-	for (size_t i = 0; i < WORLD_POLICIES; i++)
-		if (o->gates[i].ticket == ev->gate.ticket) {
-			o->gates[i].is_open = ev->gate.is_open;
-			o->gates[i].asked_ns = ev->gate.asked_ns;
-		}
-}
-
 /* ---- at a start, and again at the call ---- */
 
 static void check_calendar(const struct observer *o, const struct seen_intent *in, bool is_urgent, const char *what)
@@ -322,18 +311,6 @@ static void check_calendar(const struct observer *o, const struct seen_intent *i
 		break_intent(o, "rule 6", in, "%s with %lld s left of the window", what, (long long)left_s);
 }
 
-static void check_gate(const struct observer *o, const struct seen_intent *in, const char *what)
-{
-	const struct policy *p = &o->w->applied->policies[in->policy];
-
-	if (!p->gate.is_set)
-		return;
-	if (!o->gates[in->policy].is_open)
-		break_intent(o, "rule 6", in, "%s while its gate is not open", what);
-	if (o->w->now_ns - o->gates[in->policy].asked_ns > p->gate.max_age_ns + FRESH_AGE)
-		break_intent(o, "rule 6", in, "%s by an old answer of its gate", what);
-}
-
 void observer_may_go(struct observer *o, const struct seen_intent *in, const char *what)
 {
 	const struct seen_counts *c = &in->serial_of->counts[in->type];
@@ -348,7 +325,7 @@ void observer_may_go(struct observer *o, const struct seen_intent *in, const cha
 		break_intent(o, "rule 6", in, "%s while an operator holds it", what);
 	if (is_urgent)
 		return;
-	check_gate(o, in, what);
+	observer_check_gate(o, in, what);
 	if (wave_of(o, in->box, in->policy) > ro->wave)
 		break_intent(o, "rule 6", in, "%s in wave %u, the rollout is at %u", what, wave_of(o, in->box, in->policy), ro->wave);
 }

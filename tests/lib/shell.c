@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t soon(struct world *w)
+int64_t shell_soon(struct world *w)
 {
 	return w->now_ns + world_between(w, NS_PER_MS, w->faults.latency_ns);
 }
@@ -150,7 +150,7 @@ static bool has_twice(const struct world *w, const struct reading *reading)
 
 static void deliver_listing(struct world *w, struct job *job)
 {
-	int64_t at_ns = soon(w);
+	int64_t at_ns = shell_soon(w);
 
 	if (has_twice(w, job->reading)) { /* pages shifted under it */
 		end_listing(w, job, at_ns, false);
@@ -183,11 +183,11 @@ static void list_page(struct world *w, struct job *job)
 	if (job->page == 0)
 		job->total = total;
 	if (world_chance(w, w->faults.listing) || w->is_down[job->scope] || !w->is_usable[job->scope] || total != job->total) {
-		end_listing(w, job, soon(w), false);
+		end_listing(w, job, shell_soon(w), false);
 	} else if ((job->page + 1) * w->page_size >= total) {
 		deliver_listing(w, job);
 	} else {
-		next = world_plan(w, soon(w), JOB_LIST_PAGE);
+		next = world_plan(w, shell_soon(w), JOB_LIST_PAGE);
 		next->scope = job->scope;
 		next->total = job->total;
 		next->started_ns = job->started_ns;
@@ -202,7 +202,7 @@ static void list_page(struct world *w, struct job *job)
 static void fail_read(struct world *w, uint32_t scope, uint64_t ticket)
 {
 	static const enum error_class classes[] = {ERROR_CLASS_TRANSIENT, ERROR_CLASS_THROTTLED, ERROR_CLASS_ACCOUNT, ERROR_CLASS_BLOCKED};
-	struct job *job = world_plan(w, soon(w), JOB_PART);
+	struct job *job = world_plan(w, shell_soon(w), JOB_PART);
 
 	job->ev = (struct event){.kind = EVENT_READ_FAILED, .failure = {.ticket = ticket}};
 	job->ev.failure.class = classes[world_draw(w, 8) < 5 ? 0 : world_draw(w, 4)];
@@ -217,7 +217,7 @@ static bool is_read_lost(struct world *w, uint32_t scope)
 
 static struct job *plan_answer(struct world *w, struct job *from, enum event_kind kind)
 {
-	struct job *out = world_plan(w, soon(w), JOB_OBSERVED);
+	struct job *out = world_plan(w, shell_soon(w), JOB_OBSERVED);
 
 	out->ev = (struct event){.kind = kind, .read = {.ticket = from->ev.read.ticket, .scope = from->scope, .read_ns = w->now_ns}};
 	out->reading = reading_new();
@@ -248,6 +248,10 @@ static void one_read(struct world *w, struct job *job)
 
 	if (is_read_lost(w, job->scope)) {
 		fail_read(w, job->scope, job->ev.read.ticket);
+		return;
+	}
+	if (job->purpose == READ_AUTO_UPGRADE) {
+		upgrader_read(w, job);
 		return;
 	}
 	out = plan_answer(w, job, job->purpose == READ_CATALOGUE ? EVENT_CATALOGUE : EVENT_FRESH);
@@ -282,6 +286,10 @@ static void deliver_observed(struct world *w, struct job *job)
 		deliver_catalogue(w, job);
 		return;
 	}
+	if (job->ev.kind == EVENT_AUTO_UPGRADE) {
+		upgrader_deliver(w, job);
+		return;
+	}
 	all = spread(job->reading);
 	job->ev.read.observations = all;
 	job->ev.read.n = job->reading->n;
@@ -293,7 +301,7 @@ static void deliver_observed(struct world *w, struct job *job)
 
 static void answer_call(struct world *w, uint64_t intent, int64_t sent_ns, enum call_outcome outcome, enum error_class class, enum reason reason)
 {
-	struct job *job = world_plan(w, soon(w), JOB_PART);
+	struct job *job = world_plan(w, shell_soon(w), JOB_PART);
 
 	job->ev = (struct event){.kind = EVENT_CALLED, .called = {.intent = intent, .outcome = outcome, .class = class, .reason = reason, .sent_ns = sent_ns}};
 }
@@ -309,7 +317,7 @@ static void call_leaves(struct world *w, struct job *job)
 		return;
 	}
 	observer_leaves(w->observer, job->handle);
-	next = world_plan(w, soon(w), JOB_CALL_ARRIVES);
+	next = world_plan(w, shell_soon(w), JOB_CALL_ARRIVES);
 	next->handle = job->handle;
 	next->ev.called.intent = intent;
 	next->ev.called.sent_ns = sent;
@@ -416,7 +424,7 @@ static void call_arrives(struct world *w, struct job *job)
 
 static void do_follow(struct world *w, const struct action *a)
 {
-	struct job *job = world_plan(w, soon(w), JOB_FOLLOW_READ);
+	struct job *job = world_plan(w, shell_soon(w), JOB_FOLLOW_READ);
 	struct instance_view view;
 
 	job->ev.read.ticket = a->ticket;
@@ -444,7 +452,7 @@ static void do_read(struct world *w, const struct action *a)
 		world_break(w, "rule 14", "a READ of the empty slot %u", a->instance);
 		return;
 	}
-	job = world_plan(w, soon(w), JOB_ONE_READ);
+	job = world_plan(w, shell_soon(w), JOB_ONE_READ);
 	job->ev.read.ticket = a->ticket;
 	job->scope = a->scope;
 	job->purpose = a->purpose;
@@ -453,7 +461,7 @@ static void do_read(struct world *w, const struct action *a)
 		snprintf(job->serial, sizeof(job->serial), "%s", target.serial_number);
 		job->type = target.version_type;
 	}
-	observer_asked(w->observer, a->ticket, job->id, a->purpose, job->type);
+	observer_asked(w->observer, a->ticket, job->id, a->purpose, job->type, job->serial);
 }
 
 static void do_upgrade(struct world *w, const struct action *a)
@@ -480,7 +488,7 @@ static void do_upgrade(struct world *w, const struct action *a)
 
 static void do_list(struct world *w, const struct action *a)
 {
-	struct job *job = world_plan(w, soon(w), JOB_LIST_PAGE);
+	struct job *job = world_plan(w, shell_soon(w), JOB_LIST_PAGE);
 
 	job->scope = a->scope;
 	job->started_ns = job->at_ns;
@@ -488,7 +496,7 @@ static void do_list(struct world *w, const struct action *a)
 
 static void do_store(struct world *w, const struct action *a)
 {
-	int64_t at_ns = soon(w) + (world_chance(w, w->faults.store_slow) ? world_between(w, NS_PER_S, 40 * NS_PER_S) : 0);
+	int64_t at_ns = shell_soon(w) + (world_chance(w, w->faults.store_slow) ? world_between(w, NS_PER_S, 40 * NS_PER_S) : 0);
 	struct job *job = world_plan(w, at_ns, JOB_STORE_DONE);
 	struct record_stamp now = world_stamp(w);
 
@@ -500,7 +508,7 @@ static void do_store(struct world *w, const struct action *a)
 
 static void do_gate(struct world *w, const struct action *a)
 {
-	struct job *job = world_plan(w, soon(w), JOB_GATE_ASKED);
+	struct job *job = world_plan(w, shell_soon(w), JOB_GATE_ASKED);
 
 	job->ev = (struct event){.kind = EVENT_GATE, .gate = {.ticket = a->ticket, .asked_ns = w->now_ns}};
 	job->page = a->policy;
@@ -508,10 +516,14 @@ static void do_gate(struct world *w, const struct action *a)
 
 static void gate_asked(struct world *w, struct job *job)
 {
-	struct job *out = world_plan(w, soon(w), JOB_PART);
+	int64_t late_ns = world_chance(w, w->faults.gate_slow) ? world_between(w, NS_PER_S, 25 * MINUTE) : 0;
+	struct job *out = world_plan(w, shell_soon(w) + late_ns, JOB_PART);
+	bool is_dead = w->is_gate_dead[job->page] || world_chance(w, w->faults.gate_error);
 
 	out->ev = job->ev;
-	out->ev.gate.is_open = !w->is_gate_dead[job->page] && !w->is_gate_closed[job->page];
+	out->ev.gate.is_open = !is_dead && !w->is_gate_closed[job->page];
+	if (world_chance(w, w->faults.gate_old) && !is_dead)
+		out->ev.gate.asked_ns -= world_between(w, NS_PER_S, 20 * MINUTE);
 }
 
 /* What is only told needs no duty. */
@@ -524,6 +536,7 @@ void shell_do(struct world *w, const struct action *a)
 		[ACTION_STORE] = do_store,
 		[ACTION_UPGRADE] = do_upgrade,
 		[ACTION_GATE] = do_gate,
+		[ACTION_SET_AUTO_UPGRADE] = upgrader_set,
 	};
 
 	if (a->kind < ACTION_KIND_N && duties[a->kind])
@@ -556,6 +569,8 @@ bool shell_run(struct world *w, struct job *job)
 		[JOB_STORE_DONE] = store_done,
 		[JOB_GATE_ASKED] = gate_asked,
 		[JOB_CALL_LEAVES] = call_leaves,
+		[JOB_AUTO_LEAVES] = upgrader_leaves,
+		[JOB_AUTO_ARRIVES] = upgrader_arrives,
 		[JOB_CALL_ARRIVES] = call_arrives,
 	};
 

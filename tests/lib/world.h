@@ -66,9 +66,17 @@ struct world_faults {
 	uint32_t read, listing, listing_miss, store, store_slow, not_sent, late_tick;
 	uint32_t lost_request, lost_reply, throttled, refused, unknown_code;
 	uint32_t catalogue_gap;
+	uint32_t gate_slow, gate_error, gate_old; /* minutes late; nobody answers; by data that is minutes old */
 	uint32_t fate[FATE_N]; /* of FATE_OLD and up; the rest is good */
 	int64_t latency_ns;    /* at most, one way */
 };
+
+/* What the cloud's own upgrader is set to: indexes into the words below. */
+struct world_auto {
+	uint8_t type, cron;
+};
+enum { WORLD_AUTO_MANUAL = 2, WORLD_AUTO_TYPES = 4, WORLD_AUTO_CRONS = 2 };
+extern const char *const world_auto_types[WORLD_AUTO_TYPES], *const world_auto_crons[WORLD_AUTO_CRONS];
 
 struct world_device {
 	char serial[WORLD_TEXT];
@@ -81,6 +89,8 @@ struct world_device {
 	unsigned int external_changes;
 	unsigned int deliveries; /* upgrade calls that reached the cloud */
 	uint64_t ours;    /* the intent that its upgrade came from, as observer_handle() names it; 0: none */
+	struct world_auto autos[VERSION_TYPE_N], formers[VERSION_TYPE_N]; /* … and to what before it was set to manual by us */
+	bool is_auto_ours[VERSION_TYPE_N]; /* we set it to manual, nobody touched it since, and what it was is stored */
 	bool is_meddled;  /* somebody else changed what it is or runs since that began */
 };
 

@@ -18,6 +18,8 @@ enum job_kind {
 	JOB_STORE_DONE,
 	JOB_CALL_LEAVES,
 	JOB_CALL_ARRIVES,
+	JOB_AUTO_LEAVES,
+	JOB_AUTO_ARRIVES,
 	JOB_DEVICE_DROPS,
 	JOB_DEVICE_DONE,
 	JOB_KIND_N,
@@ -58,6 +60,7 @@ struct job {
 	uint32_t n_ids;
 	void (*script)(struct world *w, int arg);
 	int arg;
+	struct world_auto auto_policy;
 	struct job *next_spare;
 };
 
@@ -77,4 +80,12 @@ void life_begin(struct world *w, bool is_reboot); /* the first, or the next */
 /* shell.c: what is to be done for an action, and the jobs that came of it. */
 void shell_do(struct world *w, const struct action *a);
 bool shell_run(struct world *w, struct job *job); /* false: not a job of the shell */
+int64_t shell_soon(struct world *w);
+
+/* upgrader.c: the cloud's own upgrader */
+void upgrader_read(struct world *w, struct job *job);
+void upgrader_deliver(struct world *w, struct job *job);
+void upgrader_set(struct world *w, const struct action *a);
+void upgrader_leaves(struct world *w, struct job *job);
+void upgrader_arrives(struct world *w, struct job *job);
 void world_start_upgrade(struct world *w, struct world_device *d, enum version_type type, int to, enum fate fate);

@@ -24,6 +24,8 @@ static struct world_box *draw_box(struct world *w)
 			box->devices[i].role = HA_ROLE_UNKNOWN;
 		if (drawn(w, 4) == 0)
 			box->devices[i].version[VERSION_TYPE_DEVICE] = drawn_version(w, 20);
+		for (size_t t = 0; t < VERSION_TYPE_N; t++)
+			box->devices[i].autos[t] = (struct world_auto){(uint8_t)drawn(w, WORLD_AUTO_TYPES), (uint8_t)drawn(w, WORLD_AUTO_CRONS)};
 		if (drawn(w, 30) == 0)
 			box->devices[i].version[VERSION_TYPE_DEVICE] = VERSION_ABSENT;
 	}
@@ -54,6 +56,9 @@ static void draw_faults(struct world *w)
 	f->refused = drawn(w, level);
 	f->unknown_code = drawn(w, level);
 	f->catalogue_gap = drawn(w, 50);
+	f->gate_slow = drawn(w, level);
+	f->gate_error = drawn(w, level);
+	f->gate_old = drawn(w, level * 2);
 	for (enum fate k = FATE_OLD; k < FATE_N; k++)
 		f->fate[k] = drawn(w, level / 2);
 }
@@ -148,6 +153,8 @@ static void chaos_serial(struct world *w)
 		return;
 	memcpy(was, a->serial, sizeof(was));
 	a->is_meddled = b->is_meddled = true;
+	for (size_t t = 0; t < VERSION_TYPE_N; t++)
+		a->is_auto_ours[t] = b->is_auto_ours[t] = false;
 	memcpy(a->serial, b->serial, sizeof(was));
 	if (drawn(w, 2)) /* swapped; else one serial number is there twice */
 		memcpy(b->serial, was, sizeof(was));
@@ -264,6 +271,19 @@ static void chaos_catalogue(struct world *w)
 	world_say(w, "the catalogue of %s, %s hides %x, of beta are %x", world_models[model], version_type_names[type], c->hidden, c->beta);
 }
 
+/* Somebody sets the cloud's own upgrader of a device. */
+static void chaos_upgrader(struct world *w)
+{
+	struct world_device *d = some_device(w);
+	uint32_t type = drawn(w, VERSION_TYPE_N);
+
+	if (!d)
+		return;
+	d->autos[type] = (struct world_auto){(uint8_t)drawn(w, WORLD_AUTO_TYPES), (uint8_t)drawn(w, WORLD_AUTO_CRONS)};
+	d->is_auto_ours[type] = false;
+	world_say(w, "somebody sets the upgrader of %s %s to %s", d->serial, version_type_names[type], world_auto_types[d->autos[type].type]);
+}
+
 static void chaos_pause(struct world *w)
 {
 	struct act act = {.kind = drawn(w, 3) ? ACT_RESUME : ACT_PAUSE, .is_all = drawn(w, 2)};
@@ -318,7 +338,7 @@ static void chaos(struct world *w)
 	static void (*const deeds[])(struct world *w) = {
 		chaos_flip_online, chaos_flip_online, chaos_flip_online, chaos_status, chaos_health, chaos_health, chaos_come_and_go,
 		chaos_move, chaos_attributes, chaos_serial, chaos_roles, chaos_external, chaos_wall, chaos_settings, chaos_settings,
-		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, chaos_catalogue, world_help,
+		chaos_account, chaos_reader, chaos_disk, chaos_faults, chaos_act, chaos_pause, chaos_gate, chaos_catalogue, chaos_upgrader, world_help,
 	};
 
 	if (w->now_ns > drawn_shape(w)->chaos_ns)
@@ -346,6 +366,7 @@ static void repair(struct world *w)
 			d->controller = d->vpn = HEALTH_NORMAL;
 			if (d->serial[0])
 				snprintf(d->serial, sizeof(d->serial), "sn%02u%c-r", i, "ab"[k]);
+			d->is_auto_ours[0] = d->is_auto_ours[1] = false; /* what it was is known of the old serial number */
 			d->upgrade_seq++;
 			d->is_upgrading = false;
 			d->is_online = true;
@@ -429,6 +450,52 @@ static bool has_arrived(struct world *w)
 	return reconcile_in_flight(w->core) == 0;
 }
 
+/* The cloud's own upgrader: first it is to leave all pinned devices alone, then it gets back what was taken from it. */
+static void settle_upgraders(struct world *w, enum auto_upgrade wish)
+{
+	struct world_settings *s = &w->draft;
+
+	for (uint32_t i = 0; i < s->n_policies; i++)
+		s->policies[i].auto_upgrade = wish;
+	for (uint32_t i = 0; i < s->n_scopes; i++)
+		s->scopes[i].auto_upgrade_interval_ns = HOUR;
+}
+
+static bool is_left_alone(struct world *w, const struct target_view *v)
+{
+	const struct world_device *d = world_find_device(w, v->instance_id, v->serial_number);
+
+	return !d || d->autos[v->version_type].type >= WORLD_AUTO_MANUAL;
+}
+
+static void check_upgraders_held(struct world *w)
+{
+	struct target_view v;
+
+	for (uint32_t i = 0; w->core && i < reconcile_target_slots(w->core) && !w->failure; i++)
+		if (reconcile_target(w->core, i, &v) && can_be_upgraded(w, &v) && v.policy != POLICY_NONE && !is_left_alone(w, &v))
+			world_break(w, "upgrader", "of %s %s %s is not manual after a long calm", v.instance_id, v.serial_number, version_type_names[v.version_type]);
+}
+
+/* Of a device that turned out to report no DPI version the core knows no Dpi target, and does not put it back yet. */
+static bool is_back(const struct world_device *d, enum version_type type)
+{
+	return !d->is_auto_ours[type] || d->version[type] == VERSION_ABSENT;
+}
+
+static void check_upgraders_back(struct world *w)
+{
+	for (uint32_t i = 0; i < w->n_boxes; i++) {
+		const struct world_box *box = &w->boxes[i];
+
+		for (unsigned int k = 0; box->exists && k < box->n_devices; k++)
+			for (enum version_type t = 0; t < VERSION_TYPE_N; t++)
+				if (!is_back(&box->devices[k], t))
+					world_break(w, "upgrader", "of %s %s %s is not put back after a long calm", box->id, box->devices[k].serial,
+						    version_type_names[t]);
+	}
+}
+
 static void calm(struct world *w)
 {
 	int64_t began = w->now_ns;
@@ -436,16 +503,24 @@ static void calm(struct world *w)
 
 	repair(w);
 	settle_catalogues(w);
+	settle_upgraders(w, AUTO_UPGRADE_HOLD);
 	settle_settings(w);
 	for (int64_t t = began; t < began + drawn_shape(w)->calm_ns && !w->failure; t += CALM_PART) {
 		world_run(w, t + CALM_PART);
 		world_help(w);
+		if (drawn_shape(w)->is_whole && t == began + drawn_shape(w)->calm_ns / 2) {
+			check_upgraders_held(w);
+			settle_upgraders(w, AUTO_UPGRADE_REPORT);
+			world_apply(w);
+		}
 		/* At least until a listing was due twice, so that what is shown is what is there. */
 		if (!drawn_shape(w)->is_whole && t > began + 2 * HOUR && has_arrived(w))
 			break;
 	}
 	observer_all(w->observer);
 	check_arrived(w);
+	if (drawn_shape(w)->is_whole)
+		check_upgraders_back(w);
 	if (w->steps - steps > (uint64_t)((w->now_ns - began) / NS_PER_S) * 4)
 		world_break(w, "rule 10", "%llu steps in %lld calm seconds", (unsigned long long)(w->steps - steps), (long long)((w->now_ns - began) / NS_PER_S));
 }

@@ -78,6 +78,7 @@ void draw_policy(struct world *w, uint32_t i)
 	p->retry.max_ns = p->retry.first_ns * world_between(w, 1, 16);
 	p->verify.soak_ns = drawn(w, 2) ? world_between(w, 0, 10) * MINUTE : 0;
 	p->verify.vpn = drawn(w, 3) == 0;
+	p->auto_upgrade = drawn(w, AUTO_UPGRADE_N);
 	p->site_by = drawn(w, SITE_BY_N);
 	p->max_in_flight_per_site = 1 + drawn(w, 2);
 	p->upgrade_takes_ns = world_between(w, 0, 40) * MINUTE;
@@ -167,6 +168,7 @@ void draw_settings(struct world *w)
 		s->scopes[i] = (struct scope){.poll_interval_ns = world_between(w, drawn_shape(w)->poll_min, drawn_shape(w)->poll_max) * MINUTE, .blast_radius = (double)(5 + drawn(w, 96)) / 100, .calls_per_second = 10};
 		if (i == 1)
 			s->scopes[i].blast_radius = s->scopes[0].blast_radius;
+		s->scopes[i].auto_upgrade_interval_ns = drawn(w, 4) ? world_between(w, HOUR / 2, 6 * HOUR) : 0;
 		s->scopes[i].catalogue_interval_ns = world_between(w, 1, 12) * HOUR;
 		s->scopes[i].dpi_poll_interval_ns = s->scopes[i].poll_interval_ns * world_between(w, 4, 30);
 	}
