@@ -155,7 +155,7 @@ static void arm(struct reconcile *r, uint32_t scope)
 		due = any_due(r, scope);
 	else if (s->lists[AUTO_LIST_REGULAR].head != NONE)
 		due = regular_due(r, scope);
-	set_timer(r, &s->timer, due);
+	set_timer(r, &s->timer, due > r->now_ns ? due : r->now_ns + 1); /* the timers of this step may have run (rule 10) */
 }
 
 /* ---- lists ---- */

@@ -233,6 +233,7 @@ static void test_what_changes_while_it_is_stored(void **state)
 	use(&hold);
 	run_for(5 * NS_PER_S);
 	use(&report); /* another wish: looked at anew */
+	run_for(NS_PER_S);
 	bed.devices[0].policy = weekly;
 	use(&hold);
 	run_for(5 * NS_PER_S);
