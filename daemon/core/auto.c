@@ -66,7 +66,8 @@ static enum auto_wish wish_of(const struct reconcile *r, const struct target *t)
 {
 	const struct policy *policy = policy_wanted(r, t);
 
-	if (policy && policy->auto_upgrade == AUTO_UPGRADE_HOLD)
+	/* a Dpi target that nobody saw may not be there at all, and could not be put back */
+	if (policy && policy->auto_upgrade == AUTO_UPGRADE_HOLD && (t->reported || t->auto_hold))
 		return AUTO_WISH_MANUAL;
 	return t->auto_hold ? AUTO_WISH_FORMER : AUTO_WISH_NONE;
 }
