@@ -154,7 +154,7 @@ struct event {
 			uint32_t policy; /* index into the settings */
 			const struct stretch *openings, *freezes; /* in order, disjoint; freezes are cut out of openings already; copied */
 			size_t n_openings, n_freezes;
-			int64_t until_s; /* known up to here; after it the policy is closed */
+			int64_t from_s, until_s; /* known for from_s <= t < until_s; outside of that the policy is closed, urgent calls included */
 		} calendar;
 		struct {
 			uint64_t ticket;
