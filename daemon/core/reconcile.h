@@ -432,6 +432,15 @@ struct approval_view {
 uint32_t reconcile_approvals(const struct reconcile *r);
 bool reconcile_approval(const struct reconcile *r, uint32_t i, struct approval_view *ret_view);
 
+/* Catalogues of versions: one for each model and version type that was asked for. */
+struct catalogue_view {
+	const char *model;
+	enum version_type version_type;
+	int64_t read_s; /* wall clock: when it was last read; 0: never */
+};
+uint32_t reconcile_catalogues(const struct reconcile *r);
+bool reconcile_catalogue(const struct reconcile *r, uint32_t i, struct catalogue_view *ret_view);
+
 /* Counters that survive a restart, as committed. */
 enum tally_kind {
 	TALLY_STARTED,

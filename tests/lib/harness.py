@@ -3,6 +3,7 @@
 No sleeps for luck: every wait is for a condition and has a limit. Loopback only.
 """
 import contextlib
+import functools
 import json
 import os
 import re
@@ -62,6 +63,17 @@ def get(url, headers=None, method="GET", data=None, timeout=10):
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
+
+
+@functools.lru_cache
+def metric_names():
+    """All that the exposition may have series of."""
+    names = set()
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../metrics/catalogue.def"), encoding="utf-8") as f:
+        for name, kind in re.findall(r'^METRIC\(\w+, "(\w+)", (\w+),', f.read(), re.M):
+            names.update([name + s for s in ("_bucket", "_sum", "_count")] if kind == "HISTOGRAM" else [name])
+    assert len(names) > 50, names
+    return names
 
 
 class Process:
@@ -130,7 +142,7 @@ class Daemon(Process):
         self.socket = os.path.join(work, name + ".sock")
         super().__init__(work, name, [os.path.join(build, "daemon/sagpin"), "run", "--config.file=" + self.config,
                                       "--control.socket=" + self.socket, "--web.listen-address=" + listen] + list(args), env=environment)
-        self.address, self.names = None, set()  # names of metrics that were seen
+        self.address = None
         if is_ready:
             self.wait_listening()
 
@@ -143,34 +155,24 @@ class Daemon(Process):
     def get(self, path, **kw):
         return get("http://%s%s" % (self.address, path), **kw)
 
-    def scrape(self):
-        """The exposition: {(name, ((label, value), ...)): number}, and the names that it may have series of."""
+    def metrics(self):
+        """{(name, ((label, value), ...)): number} of a scrape."""
         status, _, body = self.get("/metrics")
         assert status == 200, (status, body[:200])
-        out, names = {}, set()
+        out = {}
         for line in body.decode("utf-8").splitlines():
-            if line.startswith("# TYPE "):
-                _, _, name, kind = line.split(" ")
-                names.update([name + s for s in ("_bucket", "_sum", "_count")] if kind == "histogram" else [name])
             if line.startswith("#"):
                 continue
             name, labels, value = re.match(r"([a-zA-Z0-9_:]+)(?:\{(.*)\})? (\S+)$", line).groups()
             pairs = tuple(re.findall(r'([a-zA-Z0-9_]+)="((?:[^"\\]|\\.)*)"', labels or ""))
             assert (name, pairs) not in out, "twice: " + line
             out[(name, pairs)] = float(value)
-        return out, names
-
-    def metrics(self):
-        """{(name, ((label, value), ...)): number} of a scrape."""
-        return self.scrape()[0]
+        return out
 
     def sum(self, name, **labels):
         """Adds up a metric over the series that have these labels. A name that is no metric's is a mistake, not 0."""
-        metrics, names = self.scrape()
-        if name not in self.names:  # some are there only once the state was read
-            wait_for("a metric %s" % name, lambda: self.names.update(names if name in names else self.scrape()[1]) or name in self.names, 10)
-            metrics = self.metrics()
-        return sum(v for (n, pairs), v in metrics.items()
+        assert name in metric_names(), "there is no metric %s" % name
+        return sum(v for (n, pairs), v in self.metrics().items()
                    if n == name and all(dict(pairs).get(k) == w for k, w in labels.items()))
 
     def targets(self):
