@@ -28,7 +28,7 @@ static struct stretch *stretches(const struct calendar_intervals *list)
 static int tell(struct daemon *d, uint32_t policy, struct calendar_interval range)
 {
 	struct calendar_intervals openings = { 0 }, freezes = { 0 };
-	struct event ev = { .kind = EVENT_CALENDAR, .calendar = { .policy = policy, .until_s = range.to_s } };
+	struct event ev = { .kind = EVENT_CALENDAR, .calendar = { .policy = policy, .from_s = range.from_s, .until_s = range.to_s } };
 	struct stretch *open = NULL, *frozen = NULL;
 	int r = calendar_openings(&d->config->policies[policy].calendar, range, &openings, &freezes);
 

@@ -70,11 +70,12 @@ bool ledger_is_loaded(const struct ledger *l)
 	return l->is_loaded;
 }
 
-static void rows_drop(struct ledger *l, size_t n)
+static void rows_drop(struct ledger *l, size_t first, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = first; i < first + n; i++)
 		free(l->rows[i].text);
-	memmove(l->rows, l->rows + n, (l->n_rows - n) * sizeof(*l->rows));
+	if (n > 0)
+		memmove(l->rows + first, l->rows + first + n, (l->n_rows - first - n) * sizeof(*l->rows));
 	l->n_rows -= n;
 }
 
@@ -89,7 +90,7 @@ struct ledger *ledger_free(struct ledger *l)
 		if (ledger_run(l) < 0)
 			break;
 	l->state = state_free(l->state);
-	rows_drop(l, l->n_rows);
+	rows_drop(l, 0, l->n_rows);
 	free(l->rows);
 	free(l);
 	return NULL;
@@ -126,13 +127,26 @@ static int open_failed(struct ledger *l, const struct state_message *m)
 	return end_restore(l, true);
 }
 
+static void tell_lost(struct ledger *l)
+{
+	char text[32];
+
+	if (l->n_lost == 0)
+		return;
+	snprintf(text, sizeof(text), "%zu", l->n_lost);
+	log_line(LOG_LEVEL_WARN, "the history is written again; some of its rows were let go", { "rows", text }, { "state", l->d->config->state_path });
+	l->n_lost = 0;
+}
+
 static int stored(struct ledger *l, const struct state_message *m, bool is_stored)
 {
 	struct event ev = { .kind = is_stored ? EVENT_STORED : EVENT_STORE_FAILED, .stored.ticket = m->ticket };
 
 	l->is_storing = false;
-	if (is_stored)
-		rows_drop(l, l->n_sent);
+	if (is_stored) {
+		rows_drop(l, 0, l->n_sent);
+		tell_lost(l);
+	}
 	l->n_sent = 0;
 	report_commit(l->d->report, is_stored, m->duration_ns);
 	report_store(l->d->report, is_stored, m->error);
@@ -182,6 +196,21 @@ struct draft {
 	const char *text[ROW_TEXTS];
 };
 
+/* For one more. What is in a commit that is under way is not touched, and is at most as much again. */
+static void rows_make_room(struct ledger *l)
+{
+	size_t n_waiting = l->n_rows - l->n_sent;
+	size_t n = n_waiting >= ROWS_MAX ? n_waiting - ROWS_MAX + 1 : 0;
+
+	if (n == 0)
+		return;
+	rows_drop(l, l->n_sent, n);
+	if (l->n_lost == 0)
+		log_line(LOG_LEVEL_WARN, "the history cannot be written for so long that its oldest rows are let go",
+			 { "state", l->d->config->state_path });
+	l->n_lost += n;
+}
+
 static int row_add(struct ledger *l, const struct draft *draft)
 {
 	char text[ROW_BYTES];
@@ -199,12 +228,7 @@ static int row_add(struct ledger *l, const struct draft *draft)
 		used += length;
 		text[used++] = '\0';
 	}
-	if (l->n_rows >= ROWS_MAX && l->n_sent == 0) {
-		rows_drop(l, 1);
-		if (l->n_lost++ == 0)
-			log_line(LOG_LEVEL_WARN, "the history cannot be written for so long that its oldest rows are let go",
-				 { "state", l->d->config->state_path });
-	}
+	rows_make_room(l);
 	if (l->n_rows == l->size_rows) {
 		size_t size = l->size_rows ? 2 * l->size_rows : 64;
 		struct row *grown = realloc(l->rows, size * sizeof(*grown));
@@ -230,18 +254,20 @@ static void draft_scope(const struct ledger *l, struct draft *draft, uint32_t sc
 	draft->text[ROW_REGION] = l->d->config->settings.scopes[scope].region_id;
 }
 
-static void draft_intent(const struct ledger *l, struct draft *draft, const struct action *a)
+static bool draft_intent(const struct ledger *l, struct draft *draft, uint64_t intent)
 {
 	struct intent_view in;
 
-	if (!reconcile_intent(l->d->core, a->intent, &in))
-		return;
+	if (!reconcile_intent(l->d->core, intent, &in))
+		return false;
+	draft_scope(l, draft, in.scope);
 	draft->text[ROW_INSTANCE] = in.instance_id;
 	draft->text[ROW_SERIAL] = in.serial_number;
 	draft->text[ROW_TYPE] = version_type_names[in.version_type];
 	draft->text[ROW_FROM] = in.from;
 	draft->text[ROW_TO] = in.to;
 	draft->text[ROW_POLICY] = in.policy_name;
+	return true;
 }
 
 static void draft_target(const struct ledger *l, struct draft *draft, const struct action *a)
@@ -286,20 +312,45 @@ static void draft_act(struct draft *draft, const struct event *ev, const struct 
 	draft->text[ROW_WHY] = ev->act.why;
 }
 
+/* The upgrade call itself, and what it was answered. */
+static int row_of_call(struct ledger *l, const struct event *ev, const char *request_id)
+{
+	static const char *const outcomes[CALL_OUTCOME_N] = {
+		[CALL_ACCEPTED] = "accepted",
+		[CALL_REFUSED] = "refused",
+		[CALL_UNCONFIRMED] = "unconfirmed",
+	};
+	struct draft draft = { .text = { [ROW_WHAT] = "called", [ROW_OUTCOME] = outcomes[ev->called.outcome], [ROW_REQUEST] = request_id } };
+
+	if (!draft.text[ROW_OUTCOME] || !draft_intent(l, &draft, ev->called.intent)) /* it never left, or nobody knows of it */
+		return 0;
+	if (ev->called.outcome == CALL_REFUSED && ev->called.reason != REASON_NONE)
+		draft.text[ROW_REASON] = reason_names[ev->called.reason];
+	return row_add(l, &draft);
+}
+
+/* The id is that of an answered call that changes something; a row that a mere read led to has none. */
+static bool is_about_reply(const struct event *ev, const struct action *a)
+{
+	if (ev->kind == EVENT_AUTO_UPGRADE_SET)
+		return a->kind == ACTION_TELL_AUTO_UPGRADE;
+	return ev->kind == EVENT_CALLED && ev->called.outcome != CALL_NOT_SENT && a->intent == ev->called.intent;
+}
+
 static int row_of(struct ledger *l, const struct event *ev, const struct action *a, const char *request_id)
 {
 	struct draft draft = { 0 };
 
 	draft_scope(l, &draft, a->scope);
-	draft.text[ROW_REQUEST] = request_id;
+	draft.text[ROW_REQUEST] = is_about_reply(ev, a) ? request_id : "";
 	switch ((int)a->kind) {
 	case ACTION_TELL_STARTED:
 		draft.text[ROW_WHAT] = "started";
-		draft_intent(l, &draft, a);
+		draft_intent(l, &draft, a->intent);
 		break;
 	case ACTION_TELL_SETTLED:
 		draft.text[ROW_WHAT] = "settled";
-		draft_intent(l, &draft, a);
+		draft_intent(l, &draft, a->intent);
 		draft.text[ROW_OUTCOME] = intent_outcome_names[a->outcome];
 		draft.text[ROW_REASON] = a->reason != REASON_NONE ? reason_names[a->reason] : "";
 		break;
@@ -362,7 +413,7 @@ static int commit(struct ledger *l, const struct action *a)
 
 int ledger_plan(struct ledger *l, const struct event *ev, const struct plan *plan, const char *request_id)
 {
-	int r = 0;
+	int r = ev->kind == EVENT_CALLED ? row_of_call(l, ev, request_id) : 0;
 
 	for (size_t i = 0; i < plan->n_actions && r >= 0; i++)
 		r = plan->actions[i].kind == ACTION_STORE ? commit(l, &plan->actions[i]) : row_of(l, ev, &plan->actions[i], request_id);

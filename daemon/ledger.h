@@ -20,5 +20,8 @@ int ledger_fd(const struct ledger *l);
 int ledger_run(struct ledger *l) __attribute__((warn_unused_result));
 bool ledger_is_loaded(const struct ledger *l); /* until then nothing but SETTINGS and CALENDAR may be stepped */
 
-/* After each step, with its plan still valid: the STORE, and rows of history from what was told. */
+/*
+ * After each step, with its plan still valid: the STORE, and rows of history from what was told, and of an upgrade call.
+ * `request_id` is of the reply that is being handled; only rows about an answered call that changes something get it.
+ */
 int ledger_plan(struct ledger *l, const struct event *ev, const struct plan *plan, const char *request_id) __attribute__((warn_unused_result));

@@ -290,9 +290,9 @@ static int turn(struct daemon *d)
 	int r;
 
 	read_time(d);
-	r = ledger_run(d->ledger);
+	r = calendars_run(d); /* before anything may lead to a call: the wall clock may have jumped */
 	if (r >= 0)
-		r = calendars_run(d);
+		r = ledger_run(d->ledger);
 	if (r < 0 || !ledger_is_loaded(d->ledger)) { /* nothing may come before what an earlier life knew */
 		web_run(d->web, d->now_ns);
 		return r;

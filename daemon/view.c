@@ -450,6 +450,18 @@ static bool row_limit(const struct row *row)
 	return true;
 }
 
+static bool row_catalogue_last_success(const struct row *row)
+{
+	struct catalogue_view c;
+
+	if (!reconcile_catalogue(row->v->d->core, (uint32_t)row->n, &c))
+		return false;
+	row->out->labels[0] = text(c.model);
+	row->out->labels[1] = text(version_type_names[c.version_type]);
+	row->out->value = (double)c.read_s;
+	return c.read_s != 0;
+}
+
 /* ---- families ---- */
 
 enum rows {
@@ -464,6 +476,7 @@ enum rows {
 	ROWS_ROLLOUTS,
 	ROWS_ROLLOUT_CELLS,
 	ROWS_APPROVALS,
+	ROWS_CATALOGUES,
 	ROWS_WINDOWS,
 	ROWS_FREEZES,
 };
@@ -506,6 +519,7 @@ static const struct {
 	[METRIC_WINDOW_NEXT_OPEN] = { ROWS_WINDOWS, row_window_next_open },
 	[METRIC_FREEZE_ACTIVE] = { ROWS_FREEZES, row_freeze_active },
 	[METRIC_INVENTORY_INSTANCES] = { ROWS_SCOPES, row_inventory },
+	[METRIC_CATALOGUE_LAST_SUCCESS] = { ROWS_CATALOGUES, row_catalogue_last_success },
 	[METRIC_API_LIMIT] = { ROWS_SCOPES, row_limit },
 };
 
@@ -581,6 +595,8 @@ static uint64_t view_rows(void *ctx, uint64_t mark, enum metric_id id)
 		return (uint64_t)reconcile_rollout_slots(v->d->core) * ROLLOUT_CELLS;
 	case ROWS_APPROVALS:
 		return reconcile_approvals(v->d->core);
+	case ROWS_CATALOGUES:
+		return reconcile_catalogues(v->d->core);
 	case ROWS_WINDOWS:
 		return v->d->config->n_windows;
 	case ROWS_FREEZES:

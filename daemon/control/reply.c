@@ -22,11 +22,11 @@ static const struct {
 	const char *needs, *look;
 } advice[ACT_N] = {
 	[ACT_PAUSE] = { "name --all, --policy, or --policy, --version-type and --version for one rollout",
-			"GET /v1/rollouts shows policies and versions; check the spelling" },
+			"sagpin plan --all shows policies and versions; check the spelling" },
 	[ACT_RESUME] = { "name --all, --policy, or --policy, --version-type and --version for one rollout",
-			 "GET /v1/rollouts shows policies and versions; check the spelling" },
+			 "sagpin plan --all shows policies and versions; check the spelling" },
 	[ACT_APPROVE] = { "name --account, --version-type, --version and --count, or --policy, --version-type, --version and --wave",
-			  "GET /v1/approvals shows what waits; check the spelling" },
+			  "sagpin plan --all shows what waits with approval; check the spelling" },
 	[ACT_HOLD] = { "name --instance or --serial-number", "check the spelling, and the account or policy if one was given" },
 	[ACT_RELEASE] = { "name --instance or --serial-number", "check the spelling, and the account or policy if one was given" },
 	[ACT_RETRY] = { "name --instance or --serial-number", "check the spelling, and the account or policy if one was given" },
@@ -54,7 +54,7 @@ static void approve_more(const struct act *act, uint32_t count, struct error *re
 	char number[16];
 
 	snprintf(number, sizeof(number), "%u", count);
-	snprintf(ret_next->text, sizeof(ret_next->text), "see what waits with GET /v1/approvals; if it is right: sagpin approve");
+	snprintf(ret_next->text, sizeof(ret_next->text), "see what waits with sagpin plan --all; if it is right: sagpin approve");
 	append_option(ret_next, "account", act->account);
 	append_option(ret_next, "version-type", act->version_type);
 	append_option(ret_next, "version", act->version);

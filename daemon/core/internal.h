@@ -359,7 +359,7 @@ struct policy_state {
 	uint32_t n_starts, cap_starts, n_left_hour; /* the first ones count no more */
 	struct stretch *openings, *freezes;
 	uint32_t n_openings, n_freezes;
-	int64_t until_s;      /* the calendar is known up to here */
+	int64_t known_from_s, known_until_s; /* where the calendar is known */
 	int64_t spread_from_s, spread_to_s; /* the opening that starts were spread over last */
 	int64_t spread_s;                   /* … and how much of it they need */
 	struct {

@@ -1,7 +1,7 @@
 /*
  * Openings: when the calendar and the gate let a policy start (rule 6), and how its starts spread over an opening.
  *
- * The calendar is plain UTC stretches that the shell works out ahead; beyond what is known a policy is closed. It is
+ * The calendar is plain UTC stretches that the shell works out ahead; outside of what is known a policy is closed. It is
  * looked up on the wall clock at each step, so a jump of that clock only starts what is due on the new time (rule 12).
  */
 #include "internal.h"
@@ -35,7 +35,8 @@ void pacing_calendar(struct reconcile *r, const struct event *ev)
 	if (copy_stretches(&p->openings, &p->n_openings, ev->calendar.openings, ev->calendar.n_openings) < 0 ||
 	    copy_stretches(&p->freezes, &p->n_freezes, ev->calendar.freezes, ev->calendar.n_freezes) < 0)
 		r->is_out_of_memory = true;
-	p->until_s = ev->calendar.until_s;
+	p->known_from_s = ev->calendar.from_s;
+	p->known_until_s = ev->calendar.until_s;
 	p->reason_step = 0;
 }
 
@@ -72,6 +73,11 @@ static int64_t takes_s(const struct policy *policy)
 	return (policy->upgrade_takes_ns + NS_PER_S - 1) / NS_PER_S;
 }
 
+static bool is_known(const struct reconcile *r, const struct policy_state *p)
+{
+	return r->wall_s >= p->known_from_s && r->wall_s < p->known_until_s;
+}
+
 static enum reason calendar_reason(const struct reconcile *r, const struct policy_state *p)
 {
 	const struct policy *policy = policy_of_state(r, p);
@@ -81,7 +87,7 @@ static enum reason calendar_reason(const struct reconcile *r, const struct polic
 		return REASON_NONE;
 	if (stretch_at(p->freezes, p->n_freezes, r->wall_s))
 		return REASON_FREEZE;
-	open = r->wall_s < p->until_s ? stretch_at(p->openings, p->n_openings, r->wall_s) : NULL;
+	open = is_known(r, p) ? stretch_at(p->openings, p->n_openings, r->wall_s) : NULL;
 	if (!open)
 		return REASON_WINDOW;
 	return open->to_s - r->wall_s < takes_s(policy) ? REASON_WINDOW_TOO_SHORT : REASON_NONE;
@@ -101,7 +107,7 @@ enum reason pacing_calendar_reason(const struct reconcile *r, struct policy_stat
 
 bool pacing_calendar_is_known(const struct reconcile *r, const struct policy_state *p)
 {
-	return p->index != POLICY_NONE && (policy_of_state(r, p)->is_always_open || r->wall_s < p->until_s);
+	return p->index != POLICY_NONE && (policy_of_state(r, p)->is_always_open || is_known(r, p));
 }
 
 int64_t pacing_next_open_s(const struct reconcile *r, const struct policy_state *p)

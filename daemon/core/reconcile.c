@@ -181,7 +181,7 @@ uint32_t policy_ensure(struct reconcile *r, const char *name)
 	p->name = id;
 	p->index = POLICY_NONE; /* until the settings name it */
 	p->gate.asked_ns = NEVER;
-	p->until_s = INT64_MIN;
+	p->known_until_s = INT64_MIN;
 	timer_init(&p->timer, TIMER_WAKE, r->n_policies);
 	r->policies[r->n_policies] = p;
 	return r->n_policies++;
@@ -198,7 +198,7 @@ static void settings_policies(struct reconcile *r, const struct settings *settin
 		r->policies[i]->index = POLICY_NONE;
 		r->policies[i]->gate.asked_ns = NEVER; /* it may be another gate now */
 		r->policies[i]->gate.ticket = 0;
-		r->policies[i]->until_s = INT64_MIN;   /* … and other windows: the calendar is told anew */
+		r->policies[i]->known_until_s = INT64_MIN; /* … and other windows: the calendar is told anew */
 		r->policies[i]->n_openings = r->policies[i]->n_freezes = 0;
 		r->policies[i]->spread_from_s = r->policies[i]->spread_to_s = r->policies[i]->spread_s = 0;
 		r->policies[i]->reason_step = 0;

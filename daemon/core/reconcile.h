@@ -154,7 +154,7 @@ struct event {
 			uint32_t policy; /* index into the settings */
 			const struct stretch *openings, *freezes; /* in order, disjoint; freezes are cut out of openings already; copied */
 			size_t n_openings, n_freezes;
-			int64_t until_s; /* known up to here; after it the policy is closed */
+			int64_t from_s, until_s; /* known for from_s <= t < until_s; outside of that the policy is closed, urgent calls included */
 		} calendar;
 		struct {
 			uint64_t ticket;
@@ -431,6 +431,15 @@ struct approval_view {
 };
 uint32_t reconcile_approvals(const struct reconcile *r);
 bool reconcile_approval(const struct reconcile *r, uint32_t i, struct approval_view *ret_view);
+
+/* Catalogues of versions: one for each model and version type that was asked for. */
+struct catalogue_view {
+	const char *model;
+	enum version_type version_type;
+	int64_t read_s; /* wall clock: when it was last read; 0: never */
+};
+uint32_t reconcile_catalogues(const struct reconcile *r);
+bool reconcile_catalogue(const struct reconcile *r, uint32_t i, struct catalogue_view *ret_view);
 
 /* Counters that survive a restart, as committed. */
 enum tally_kind {

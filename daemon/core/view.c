@@ -324,6 +324,25 @@ bool reconcile_policy(const struct reconcile *r, uint32_t policy, struct policy_
 	return true;
 }
 
+uint32_t reconcile_catalogues(const struct reconcile *r)
+{
+	return r->n_catalogues;
+}
+
+bool reconcile_catalogue(const struct reconcile *r, uint32_t i, struct catalogue_view *ret_view)
+{
+	const struct catalogue *c = i < r->n_catalogues ? r->catalogues[i] : NULL;
+
+	if (!c)
+		return false;
+	*ret_view = (struct catalogue_view){
+		.model = strings_text(&r->strings, c->model),
+		.version_type = c->version_type,
+		.read_s = c->read_ns == NEVER ? 0 : r->wall_s - (r->now_ns - c->read_ns) / NS_PER_S,
+	};
+	return true;
+}
+
 uint32_t reconcile_in_flight(const struct reconcile *r)
 {
 	return r->in_flight;

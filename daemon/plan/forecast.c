@@ -152,7 +152,11 @@ static int begin_calendars(struct run *w)
 
 	for (uint32_t i = 0; !r && i < w->settings.n_policies; i++) {
 		const struct forecast_calendar *c = &w->options->calendars[i];
-		struct event ev = { .kind = EVENT_CALENDAR, .calendar = { i, c->openings, c->freezes, c->n_openings, c->n_freezes, c->until_s } };
+		struct event ev = {
+			.kind = EVENT_CALENDAR,
+			.calendar = { .policy = i, .openings = c->openings, .freezes = c->freezes, .n_openings = c->n_openings, .n_freezes = c->n_freezes,
+				      .until_s = c->until_s },
+		};
 
 		if (!w->settings.policies[i].is_always_open)
 			r = run_step(w, &ev);

@@ -246,6 +246,7 @@ void api_serve(struct sim *sim, const struct request *request, struct journal_en
 	*ret_reply = (struct reply){.http_status = 200};
 	request_id(&sim->random, call.request_id);
 	memcpy(ret_reply->request_id, call.request_id, sizeof(call.request_id));
+	memcpy(entry->request_id, call.request_id, sizeof(call.request_id));
 	if (check_line(&call)) {
 		has_claim = claim_read(request, &claim, &call.refusal);
 		fill_entry(&call);

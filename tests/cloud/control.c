@@ -134,6 +134,7 @@ static void write_entry(struct answer *answer, const struct journal_entry *entry
 	answer_string(answer, "upgrade_type", entry->upgrade_type);
 	answer_string(answer, "nonce", entry->nonce);
 	answer_string(answer, "access_key_id", entry->access_key_id);
+	answer_string(answer, "request_id", entry->request_id);
 	answer_string(answer, "code", entry->code);
 	answer_number(answer, "http_status", entry->http_status);
 	answer_bool(answer, "lost", entry->is_lost);

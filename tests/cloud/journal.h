@@ -21,6 +21,7 @@ struct journal_entry {
 	unsigned int use; /* of the connection, from 1 */
 	char action[64], region[32], instance[72], serial[72], version_type[8], version[72], nonce[72], access_key_id[72];
 	char upgrade_type[16]; /* that a policy was to be set to */
+	char request_id[40];
 	char code[56]; /* "OK", or the error code */
 	char http_version[12];
 	char method[8];

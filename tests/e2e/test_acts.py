@@ -1,6 +1,7 @@
 """Operators' words over the real daemon and the simulator: what is said holds, is stored before it is answered, and is told."""
 import json
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -25,6 +26,14 @@ def begin(build, work, processes, *sim_args, instances=30, **kw):
     daemon = Daemon(build, work, config(simulator.endpoint, **kw))
     processes.append(daemon)
     return simulator, daemon
+
+
+def user_name():
+    """Of whoever runs this, as the daemon tells it."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def accepted(simulator):
@@ -54,7 +63,7 @@ def test_pause_all_and_resume(build):
         wait_for("two starts", lambda: accepted(simulator) >= 2)
         status, answer = say(build, daemon, "pause", "--all")
         assert status == 0 and answer["outcome"] == "done" and answer["durable"] is True, answer
-        assert answer["who"] == ("root" if os.geteuid() == 0 else answer["who"])
+        assert answer["who"] == user_name()
         assert ask(daemon.socket, "/v1/status")[1]["paused"] is True
         wait_for("the end of what ran", lambda: ask(daemon.socket, "/v1/status")[1]["in_flight"] == 0)
         assert_nothing_starts(simulator)
@@ -108,7 +117,7 @@ def test_pause_a_policy_and_a_rollout(build):
 
 
 def targets_of(daemon, instance):
-    return ask(daemon.socket, "/v1/targets?instance=" + instance)[1]["targets"]
+    return ask(daemon.socket, "/v1/targets?instance=" + instance)[1].get("targets", [])  # none before the state was read
 
 
 def test_hold_and_release(build):
@@ -148,15 +157,53 @@ def test_approve(build):
         assert status == 1 and answer["outcome"] == "incomplete" and "--count" in answer["next"], answer
 
 
-def has_acts(build):
+MINE = dict(id="sag-mine", region="cn-shanghai", serial="sagmine1", model="sag-1000", version="3.1.0")
+
+
+def calls_of_others(simulator):
+    return [u for u in simulator.ask("upgrades")["targets"] if u["instance"] != MINE["id"]]
+
+
+def phases_of(daemon, instance):
+    return [(t["phase"], t["reason"]) for t in targets_of(daemon, instance)]
+
+
+def test_retry(build):
     with world(build) as (work, processes):
-        daemon = Daemon(build, work, config("http://127.0.0.1:9/", mode="observe", poll_interval="1h"))
+        simulator, daemon = begin(build, work, processes, "--upgrade-time=500ms", "--fault=version_error=always@UpdateSmartAccessGatewayVersion", instances=8)
+        simulator.ask("instance", MINE)
+        wait_for("attempts to be used up", lambda: not set(reasons(daemon)) - {"offline", "degraded", "pair"} and
+                 phases_of(daemon, MINE["id"]) == [("failed", "retries")])
+        simulator.ask("faults", {"version_error": "off"})
+        assert_nothing_starts(simulator, 2)
+        others = calls_of_others(simulator)
+        assert others, "others failed, too"
+        status, answer = say(build, daemon, "retry", "--instance=" + MINE["id"])
+        assert status == 0 and answer["outcome"] == "done" and answer["count"] == 1 and answer["durable"] is True, answer
+        wait_for("the one that was retried", lambda: phases_of(daemon, MINE["id"]) == [("in_sync", "none")])
+        assert accepted(simulator) == 1 and calls_of_others(simulator) == others
+        assert say(build, daemon, "retry", "--instance=" + MINE["id"])[1]["outcome"] == "already"
+
+
+def test_upgrade_now_outside_a_window(build):
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, "--upgrade-time=500ms", instances=8)
+        processes.append(simulator)
+        simulator.ask("instance", MINE)
+        day = time.strftime("%a", time.gmtime(time.time() + 3 * 86400))
+        text = config(simulator.endpoint).replace('windows = [ "always" ];', 'windows = [ "later" ];')
+        text += 'windows = ( { name = "later"; time_zone = "UTC"; days = [ "%s" ]; start = "00:00"; length = "1h"; } );\n' % day
+        daemon = Daemon(build, work, text)
         processes.append(daemon)
-        return say(build, daemon, "resume", "--all")[1].get("outcome") is not None
+        wait_for("targets to wait for the window", lambda: reasons(daemon).get("window", 0) > 3 and phases_of(daemon, MINE["id"]) == [("waiting", "window")])
+        # a first start settles, which nothing skips
+        status, answer = say(build, daemon, "upgrade-now", "--instance=" + MINE["id"])
+        assert status == 0 and answer["outcome"] == "done" and answer["count"] == 1 and answer["durable"] is True, answer
+        wait_for("the urgent one", lambda: phases_of(daemon, MINE["id"]) == [("in_sync", "none")])
+        assert accepted(simulator) == 1 and not calls_of_others(simulator)
+        assert_nothing_starts(simulator, 2)
+        assert reasons(daemon).get("window", 0) > 3
 
 
 if __name__ == "__main__":
-    if not has_acts(os.path.abspath(sys.argv[1])):
-        print("the core does not answer acts yet")
-        sys.exit(77)
     run(globals())

@@ -2,11 +2,13 @@
 import collections
 import os
 import re
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 from harness import Daemon, Simulator, config, run, wait_for, world  # noqa: E402
 from peers import Wire  # noqa: E402
+from test_acts import say  # noqa: E402
 
 UPGRADE = "UpdateSmartAccessGatewayVersion"
 LIST = "DescribeSmartAccessGateways"
@@ -46,6 +48,31 @@ def test_throttled_reads_are_counted(build):
         wait_for("the same numbers on both sides", lambda: seen_by_cloud(simulator) == told_by_daemon(daemon), 20)
         assert daemon.sum("sagpin_api_errors_total", **{"class": "throttled"}) == daemon.sum("sagpin_api_errors_total") == 5
         assert daemon.sum("sagpin_up") == 1 and "API call failed" not in daemon.text(), "nobody needs to know"
+
+
+def test_the_history_has_the_ids_of_the_calls(build):
+    """Of each upgrade call one row, with the id that the cloud gave it; the ids of reads stand nowhere."""
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, "--upgrade-time=500ms", "--fault=version_error=2@" + UPGRADE, instances=20)
+        processes.append(simulator)
+        daemon = Daemon(build, work, config(simulator.endpoint, policy_in_flight="2"))
+        processes.append(daemon)
+        wait_for("upgrades", lambda: daemon.sum("sagpin_upgrades_succeeded_total") > 3)
+        simulator.ask("faults", {"lost_reply": "1@" + UPGRADE})
+        wait_for("more upgrades", lambda: daemon.sum("sagpin_upgrades_succeeded_total") > 6)
+        assert say(build, daemon, "pause", "--all")[0] == 0
+        wait_for("the end of what ran", lambda: daemon.sum("sagpin_policy_in_flight") == 0)
+        assert daemon.stop() == 0
+        calls = [r for r in simulator.requests()["requests"] if r["action"] == UPGRADE]
+        outcome = {r["request_id"]: ("unconfirmed", "") if r["lost"] else ("accepted" if r["code"] == "OK" else "refused", r["request_id"]) for r in calls}
+        wanted = sorted((r["serial"], r["version_type"], r["version"]) + outcome[r["request_id"]] for r in calls)
+        assert sorted({w[3] for w in wanted}) == ["accepted", "refused", "unconfirmed"], wanted
+        with sqlite3.connect(os.path.join(work, "state.db")) as db:
+            rows = db.execute("SELECT serial_number, version_type, to_version, outcome, request_id FROM history WHERE what = 'called'").fetchall()
+            others = db.execute("SELECT what, outcome, request_id FROM history WHERE what != 'called' AND request_id != ''").fetchall()
+        assert sorted(rows) == wanted, (sorted(rows), wanted)
+        refused = sorted(w[4] for w in wanted if w[3] == "refused")
+        assert sorted(others) == sorted(("settled", "refused", i) for i in refused), others
 
 
 def test_refused_credentials_pause_the_whole_account(build):

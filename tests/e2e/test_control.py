@@ -13,7 +13,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
-from harness import Daemon, Simulator, config, run, wait_for, world  # noqa: E402
+from harness import Daemon, Simulator, Skip, config, run, wait_for, world  # noqa: E402
 
 OBSERVE = dict(mode="observe", poll_interval="1h")
 NOWHERE = "http://127.0.0.1:9/"
@@ -111,7 +111,7 @@ def test_no_daemon(build):
 
 def test_no_permission(build):
     if os.geteuid() != 0:
-        return  # only root can become somebody else
+        raise Skip("only root can become somebody else")
     with world(build) as (work, processes):
         daemon = Daemon(build, work, config(NOWHERE, **OBSERVE))
         processes.append(daemon)

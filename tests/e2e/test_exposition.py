@@ -242,6 +242,30 @@ def test_windows_freezes_and_gates(build):
         assert value(metrics, "sagpin_policy_start_allowed", policy="gated") == 0
 
 
+def test_the_age_of_catalogues(build):
+    """When each was read, and that stays so when the daemon starts again."""
+    name = "sagpin_catalogue_last_success_timestamp_seconds"
+    before = datetime.datetime.now().timestamp()
+    with world(build) as (work, processes):
+        simulator = Simulator(build, work, instances=20)
+        processes.append(simulator)
+        text = config(simulator.endpoint, mode="observe", pins='  { name = "all"; match: { id = "*"; }; device = "@release"; policy = "fast"; }')
+        daemon = Daemon(build, work, text)
+        processes.append(daemon)
+        read = wait_for("a catalogue", lambda: labeled(daemon.metrics(), name))
+        models = {i["model"] for i in simulator.ask("fleet")["instances"]}
+        assert all(t["version_type"] == "Device" and t["model"] in models for t, _ in read), read
+        assert all(before - 2 <= s <= datetime.datetime.now().timestamp() + 1 for _, s in read), (before, read)
+        wait_for("it to be stored", lambda: daemon.sum("sagpin_state_commits_total") > 0)
+        simulator.ask("faults", {"internal_error": "always@DescribeSmartAccessGatewayVersions"})
+        assert daemon.stop() == 0
+        then = datetime.datetime.now().timestamp()
+        again = Daemon(build, work, text, name="again")
+        processes.append(again)
+        stored = wait_for("the stored catalogues", lambda: labeled(again.metrics(), name))
+        assert all(s <= then for _, s in stored), (then, stored)
+
+
 COUNTS = ("sagpin_upgrades_started_total", "sagpin_upgrades_succeeded_total", "sagpin_upgrades_failed_total",
           "sagpin_external_version_changes_total", "sag_upgrade_attempts_total", "sag_upgrade_failures_total")
 
@@ -284,7 +308,7 @@ def test_every_scrape_of_a_rollout_is_strictly_good(build):
     with world(build) as (work, processes):
         simulator = Simulator(build, work, "--upgrade-time=1s", "--fault=invalid_utf8=0.2", instances=60)
         processes.append(simulator)
-        daemon = Daemon(build, work, config(simulator.endpoint, deadline="2s", policy_in_flight="20%"))
+        daemon = Daemon(build, work, config(simulator.endpoint, deadline="2s", soak="2s", policy_in_flight="20%"))
         processes.append(daemon)
         seen = set()
 
@@ -328,7 +352,8 @@ def test_all_is_there_from_the_first_scrape(build):
         text = scrape(daemon, "text")
         assert not check(text, False), check(text, False)[:5]
         there = families(text)
-        never = {"sagpin_credentials_expiry_timestamp_seconds"}  # the key of this test does not expire
+        # the key of this test does not expire, and no catalogue is read
+        never = {"sagpin_credentials_expiry_timestamp_seconds", "sagpin_catalogue_last_success_timestamp_seconds"}
         for name, kind, labels, _ in catalogue():
             # what is made of instances cannot be there without any
             is_of_instances = name.startswith("sag_") or {"instance_id", "version"} & set(labels) and kind == "gauge" and name != "sagpin_build_info"

@@ -139,6 +139,24 @@ def test_prometheus_closes_and_opens_a_gate(build):
         assert told(daemon, "gate is closed, nothing starts") == told(daemon, "gate cannot be judged") == 1, daemon.text()
 
 
+def test_a_gate_that_misses_its_data_stays_closed(build):
+    """`empty` alone would take no data for good news."""
+    with world(build) as (work, processes):
+        file = os.path.join(work, "targets.json")
+        write_targets(file, [])
+        prometheus = Prometheus(work, TARGETS % file)
+        processes.append(prometheus)
+        simulator, daemon = begin(build, work, processes, gate(prometheus.url, DOWN + ' or absent(up{job=\\"x\\"} == 1)'))
+        wait_for("targets to wait for the gate", lambda: len(waiting(daemon, "gate")) > 5)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            assert accepted(simulator) == 0 and len(waiting(daemon, "gate")) > 5
+            time.sleep(0.1)
+        assert told(daemon, "gate is closed, nothing starts") == 1 and told(daemon, "gate cannot be judged") == 0, daemon.text()
+        write_targets(file, ["127.0.0.1:%d" % prometheus.port])
+        wait_until_all_go_on(daemon, simulator)
+
+
 def test_a_gate_compares_samples(build):
     with world(build) as (work, processes):
         prometheus = Prometheus(work, NO_TARGETS)

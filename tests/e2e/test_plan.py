@@ -79,7 +79,7 @@ def test_the_daemon_does_what_was_planned(build):
         assert all(t["start_s"] >= answer["now_s"] and t["done_s"] > t["start_s"] for t in answer["targets"] if t["action"] == "upgrade")
         # the plan does not know who is not healthy before its first fresh read; then it does
         wait_for("the end", lambda: not plan_json(build, "--control.socket=" + daemon.socket)[1]["summary"]["upgrade"] and
-                 daemon.sum("sagpin_upgrades_in_flight") == 0, 120, 0.5)
+                 daemon.sum("sagpin_policy_in_flight") == 0, 120, 0.5)
         called = [(u["instance"], u["serial"]) for u in upgrades(simulator)]
         degraded = {(t["instance_id"], t["serial_number"]) for t in plan_json(build, "--control.socket=" + daemon.socket)[1]["targets"]
                     if t["action"] == "wait" and t["waits_for"] == "degraded"}

@@ -127,6 +127,7 @@ static void tell_calendar(struct world *w, uint32_t policy)
 	}
 	*freeze = p->freeze;
 	ev.calendar.n_freezes = p->freeze.from_s < p->freeze.to_s;
+	ev.calendar.from_s = today_s - DAY_S + p->open_from_s;
 	ev.calendar.until_s = today_s + (DAYS - 2) * DAY_S + p->open_from_s;
 	world_step(w, &ev);
 	free(openings);

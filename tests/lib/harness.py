@@ -3,6 +3,7 @@
 No sleeps for luck: every wait is for a condition and has a limit. Loopback only.
 """
 import contextlib
+import functools
 import json
 import os
 import re
@@ -62,6 +63,17 @@ def get(url, headers=None, method="GET", data=None, timeout=10):
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
+
+
+@functools.lru_cache
+def metric_names():
+    """All that the exposition may have series of."""
+    names = set()
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../metrics/catalogue.def"), encoding="utf-8") as f:
+        for name, kind in re.findall(r'^METRIC\(\w+, "(\w+)", (\w+),', f.read(), re.M):
+            names.update([name + s for s in ("_bucket", "_sum", "_count")] if kind == "HISTOGRAM" else [name])
+    assert len(names) > 50, names
+    return names
 
 
 class Process:
@@ -158,7 +170,8 @@ class Daemon(Process):
         return out
 
     def sum(self, name, **labels):
-        """Adds up a metric over the series that have these labels."""
+        """Adds up a metric over the series that have these labels. A name that is no metric's is a mistake, not 0."""
+        assert name in metric_names(), "there is no metric %s" % name
         return sum(v for (n, pairs), v in self.metrics().items()
                    if n == name and all(dict(pairs).get(k) == w for k, w in labels.items()))
 
@@ -172,6 +185,10 @@ def config(endpoint, **kw):
     if "%" in values["policy_in_flight"]:
         values["policy_in_flight"] = '"%s"' % values["policy_in_flight"]  # a share is a string, a number is none
     return CONFIG.format(**values)
+
+
+class Skip(Exception):
+    """A test that cannot run here; the text says what it needs."""
 
 
 @contextlib.contextmanager
@@ -192,11 +209,11 @@ def world(build):
 
 
 def run(tests, build=None):
-    """Runs the functions named test_*, prints one line each, exits 1 when one failed."""
+    """Runs the functions named test_*, prints one line each, exits 1 when one failed, else 77 when one was skipped."""
     import traceback
     build = os.path.abspath(build or sys.argv[1])
     only = sys.argv[2:]
-    failed = 0
+    failed, skipped = 0, []
     for name, function in sorted(tests.items()):
         if not name.startswith("test_") or (only and name not in only):
             continue
@@ -204,8 +221,13 @@ def run(tests, build=None):
         try:
             function(build)
             print("ok   %s (%.1fs)" % (name, time.monotonic() - started), flush=True)
+        except Skip as why:
+            skipped.append("%s: %s" % (name, why))
+            print("skip %s" % skipped[-1], flush=True)
         except Exception:
             failed += 1
             traceback.print_exc()
             print("FAIL %s" % name, flush=True)
-    sys.exit(1 if failed else 0)
+    if skipped and not failed:
+        print("; ".join(skipped))
+    sys.exit(1 if failed else 77 if skipped else 0)

@@ -199,7 +199,7 @@ static void test_outcomes(void **state)
 	expect_answer(&pause, &(struct control_result){ true, ACT_DONE, 3, false }, 200,
 		      PARTS("\"durable\":false", "\"warning\":\"it holds now", "lost when the daemon ends", "\"next\":"));
 	expect_answer(&pause, &(struct control_result){ true, ACT_NOT_FOUND, 0, true }, 404,
-		      PARTS("\"not_found\"", "\"error\":\"pause: nothing fits", "\"next\":\"GET /v1/rollouts"));
+		      PARTS("\"not_found\"", "\"error\":\"pause: nothing fits", "\"next\":\"sagpin plan --all shows"));
 	expect_answer(&pause, &(struct control_result){ true, ACT_INCOMPLETE, 0, true }, 400, PARTS("\"incomplete\"", "\"error\":", "--all"));
 	expect_answer(&hold, &(struct control_result){ true, ACT_INCOMPLETE, 0, true }, 400, PARTS("uid 1", "--instance or --serial-number"));
 	expect_answer(&hold, &(struct control_result){ true, ACT_HELD_BY_CONFIG, 0, true }, 409, PARTS("held_by_config", "configuration holds", "its pin"));

@@ -17,7 +17,7 @@
  * wall S                        the wall clock jumps
  * answers LIST|CALL|STORE|GATE yes|no|fail  does the cloud, the store, the gate answer
  * gate open|closed
- * calendar P [open A-B]… [freeze A-B]… until T   seconds of the wall clock since the start
+ * calendar P [open A-B]… [freeze A-B]… [from T] until T   seconds of the wall clock since the start
  * act WORD [KEY=VALUE]…         pause resume approve hold release retry upgrade-now; all, policy= type= version= …
  * restart [committed] [reboot] [wall=S]  the process is killed and begins again with what is stored; committed: a STORE that
  *                               was not answered is in it, too
@@ -492,7 +492,7 @@ static void do_calendar(struct play *p, char *rest)
 		else if (strcmp(word, "freeze") == 0)
 			p->calendars[policy].freeze[ev->calendar.n_freezes++] = s;
 		else
-			ev->calendar.until_s = s.from_s;
+			*(strcmp(word, "from") == 0 ? &ev->calendar.from_s : &ev->calendar.until_s) = s.from_s;
 	}
 	happen(p, *ev);
 }
