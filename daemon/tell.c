@@ -64,7 +64,7 @@ static const char *const oddity_messages[ODDITY_N] = {
 	[ODDITY_STATUS] = "the cloud reports a status that is not documented; taken as offline",
 	[ODDITY_NO_SERIAL] = "an instance has no serial number; it is never upgraded",
 	[ODDITY_DUPLICATE] = "one serial number stands under two instances; neither is upgraded, ask the vendor's support",
-	[ODDITY_VERSION] = "reported and pinned version cannot be compared; check the pin",
+	[ODDITY_VERSION] = "reported and pinned version, or one of them and a hop of via, cannot be compared; check the pin",
 };
 
 /* How loud a phase is: what an operator must see, what is news, what is only noise in a large fleet. */

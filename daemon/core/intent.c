@@ -370,7 +370,7 @@ static bool intent_may_call(const struct reconcile *r, const struct intent *in)
 	    instance_at(r, in->instance)->scope == NONE || !stand_may_call(r, in->target))
 		return false;
 	if (t->reported != in->from || target_next(t) != in->to || target_desired(t) != in->goal || target_policy(r, t) != in->policy ||
-	    !pacing_allows(r, in->target))
+	    version_is_never(r, &r->settings->pins[target_pin(r, t)], in->to) || !pacing_allows(r, in->target))
 		return false;
 	reason = pacing_scope_reason(r, instance_at(r, in->instance)->scope);
 	if (reason != REASON_NONE && !(reason == REASON_CREDENTIALS && in->probe != NONE && !r->accounts[in->probe]->is_unusable))

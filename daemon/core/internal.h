@@ -238,7 +238,8 @@ struct target {
 	bool is_version_odd : 1;
 	bool is_wait_over : 1; /* it shows on, and stands in nobody's way */
 	bool is_dirty : 1;
-	bool is_lacking : 1; /* the catalogue does not offer `next` */
+	bool is_lacking : 1; /* the catalogue does not offer `next`, or the pin forbids it */
+	bool is_way_unknown : 1; /* whether the hop `next` is on the way cannot be told */
 };
 
 enum intent_state {
@@ -606,6 +607,8 @@ void target_look_up(const struct reconcile *r, struct target *t);
 uint32_t target_desired(const struct target *t); /* interned, 0: unmanaged */
 uint32_t target_policy(const struct reconcile *r, const struct target *t);  /* state, NONE: unmanaged */
 enum version_order order_of(const struct reconcile *r, const struct target *t, uint32_t a, uint32_t b);
+/* Of reported and desired; incomparable, too, when a hop on the way is. Both must be known. */
+enum version_order target_order(const struct reconcile *r, const struct target *t);
 uint32_t target_next(const struct target *t);  /* the version of the next call: desired or a hop; 0: none */
 bool target_is_urgent(const struct target *t);
 bool target_needs_approval(const struct reconcile *r, const struct target *t);
@@ -810,6 +813,7 @@ void catalogue_ask(struct reconcile *r, uint32_t catalogue); /* unless it is bei
 bool catalogue_is_known(struct reconcile *r, uint32_t target);
 /* The newest of a channel that is not in `never`; 0: none is known. */
 uint32_t catalogue_newest(const struct reconcile *r, const struct catalogue *c, enum channel channel, const struct pin *pin);
+bool version_is_never(const struct reconcile *r, const struct pin *pin, uint32_t version); /* its pin forbids it */
 bool catalogue_lacks(const struct catalogue *c, uint32_t version); /* it was read, and does not offer it */
 void catalogue_restore(struct reconcile *r, const struct record *rec);
 bool catalogue_record(const struct reconcile *r, uint32_t model, enum version_type type, uint32_t version, struct record *rec);

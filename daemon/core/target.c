@@ -249,7 +249,7 @@ static void tell_incomparable(struct reconcile *r, uint32_t slot, struct stand s
 	a->instance = device_at(r, t->device)->instance;
 	a->scope = target_instance(r, t)->scope;
 	a->from = strings_text(&r->strings, t->reported);
-	a->to = strings_text(&r->strings, target_desired(t));
+	a->to = strings_text(&r->strings, t->is_way_unknown ? target_next(t) : target_desired(t));
 }
 
 static void target_tell(struct reconcile *r, uint32_t slot)
@@ -292,12 +292,12 @@ static int64_t target_due_ns(const struct reconcile *r, const struct target *t)
 	return stale > r->now_ns && stale < due ? stale : due;
 }
 
-/* Only the catalogue can help it: to compare, to know what a channel stands for, or when it offers the version again. */
+/* Only the catalogue can help it: to compare, hops included, to know what a channel stands for, or when it offers the version again. */
 static bool needs_catalogue(const struct reconcile *r, const struct target *t, enum version_order order, struct stand s)
 {
 	if (t->intent || !t->reported || target_pin(r, t) == PIN_NONE)
 		return false;
-	return order == VERSION_ORDER_INCOMPARABLE || (s.phase == PHASE_FAILED && s.reason == REASON_VERSION_NOT_AVAILABLE);
+	return order == VERSION_ORDER_INCOMPARABLE || (order == VERSION_ORDER_OLDER && t->is_way_unknown) || (s.phase == PHASE_FAILED && s.reason == REASON_VERSION_NOT_AVAILABLE);
 }
 
 /* An operator's "now" is about the way to one version: there is none any more, or another version is desired. */
@@ -315,7 +315,7 @@ static void urgency_end(struct reconcile *r, uint32_t slot, uint32_t desired, en
 void target_update(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
-	enum version_order order = VERSION_ORDER_INCOMPARABLE;
+	enum version_order order = VERSION_ORDER_INCOMPARABLE; /* of reported and desired */
 	struct stand s;
 	uint32_t desired;
 
