@@ -139,6 +139,7 @@ struct history {
 	char *held_by, *held_why; /* by an operator; NULL: not held */
 	int64_t held_since_s;
 	uint32_t urgent;          /* interned desired version that an operator wants now, 0: none */
+	int64_t urgent_until_ns;  /* … unless it could not be started by then */
 	int64_t changed_ns[FLAPS]; /* external changes, oldest first; NEVER */
 	struct {
 		uint32_t policy, version; /* interned: the rollout that it ended in last, 0: none */

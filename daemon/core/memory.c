@@ -171,6 +171,7 @@ static void record_history(const struct reconcile *r, const struct history *h, s
 	rec->text[REC_TARGET_TEXT_URGENT] = text(r, h->urgent);
 	rec->text[REC_TARGET_TEXT_ENDED_POLICY] = text(r, h->ended.policy);
 	rec->text[REC_TARGET_TEXT_ENDED_VERSION] = text(r, h->ended.version);
+	rec->number[REC_TARGET_URGENT_UNTIL] = h->urgent ? h->urgent_until_ns : NEVER;
 	rec->number[REC_TARGET_HELD_SINCE] = h->held_since_s;
 	rec->number[REC_TARGET_ATTEMPTS] = (int64_t)h->counts.attempts;
 	rec->number[REC_TARGET_FAILURES] = (int64_t)h->counts.failures;

@@ -26,6 +26,7 @@ static const struct record_column target_numbers[REC_TARGET_NUMBERS] = {
 	NUMBER("attempts"), NUMBER("failures"), NUMBER("last_success_s"), NUMBER("last_failure_s"), NUMBER("wait"),
 	NAMES("wait_reason", reason_names, REASON_N), NUMBER("n_waits"), TIME("wait_until"), TIME("changed_1"), TIME("changed_2"),
 	TIME("changed_3"), NUMBER("ended_epoch"), NAMES("ended_reason", reason_names, REASON_N),
+	TIME("urgent_until"),
 };
 
 static const char *const attempts_texts[REC_ATTEMPTS_TEXTS] = { "serial_number", "version" };

@@ -175,6 +175,7 @@ static void restore_history(struct reconcile *r, const struct record *rec, struc
 	h->held_why = text_or_null(r, rec->text[REC_TARGET_TEXT_HELD_WHY]);
 	h->held_since_s = rec->number[REC_TARGET_HELD_SINCE];
 	h->urgent = intern(r, rec->text[REC_TARGET_TEXT_URGENT]);
+	h->urgent_until_ns = rec->number[REC_TARGET_URGENT_UNTIL];
 	h->counts = (struct counts){ .last_success_s = rec->number[REC_TARGET_LAST_SUCCESS], .last_failure_s = rec->number[REC_TARGET_LAST_FAILURE],
 				     .attempts = (uint64_t)rec->number[REC_TARGET_ATTEMPTS], .failures = (uint64_t)rec->number[REC_TARGET_FAILURES] };
 	h->committed = h->counts;

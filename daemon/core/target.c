@@ -286,6 +286,8 @@ static int64_t target_due_ns(const struct reconcile *r, const struct target *t)
 
 	if (target_is_flapping(r, t) && t->history->changed_ns[0] + FLAP_NS < due)
 		due = t->history->changed_ns[0] + FLAP_NS;
+	if (t->history && t->history->urgent && t->history->urgent_until_ns < due)
+		due = t->history->urgent_until_ns;
 	if (t->version_type != VERSION_TYPE_DPI)
 		return due;
 	stale = schedule_dpi_stale_ns(r, device_at(r, t->device));
@@ -300,13 +302,18 @@ static bool needs_catalogue(const struct reconcile *r, const struct target *t, e
 	return order == VERSION_ORDER_INCOMPARABLE || (order == VERSION_ORDER_OLDER && t->is_way_unknown) || (s.phase == PHASE_FAILED && s.reason == REASON_VERSION_NOT_AVAILABLE);
 }
 
-/* An operator's "now" is about the way to one version: there is none any more, or another version is desired. */
+/*
+ * An operator's "now" is about the way to one version: there is none any more, or another version is desired. And it is
+ * about now: whoever said it for a device that was offline does not expect it days later.
+ */
 static void urgency_end(struct reconcile *r, uint32_t slot, uint32_t desired, enum phase phase)
 {
 	struct target *t = target_at(r, slot);
 	bool is_there = phase == PHASE_IN_SYNC || phase == PHASE_AHEAD;
 
-	if (!t->history || !t->history->urgent || t->intent || (!is_there && (!desired || t->history->urgent == desired)))
+	if (!t->history || !t->history->urgent || t->intent)
+		return;
+	if (!is_there && (!desired || t->history->urgent == desired) && r->now_ns < t->history->urgent_until_ns)
 		return;
 	t->history->urgent = 0;
 	memory_target(r, slot);
