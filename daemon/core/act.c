@@ -39,6 +39,26 @@ static bool policy_is_known(const struct reconcile *r, const char *name)
 	return false;
 }
 
+/* Its policy left the settings, or came back. */
+static void pause_judge(struct reconcile *r, struct pause *p)
+{
+	bool is_orphan = p->policy && !policy_is_known(r, strings_text(&r->strings, p->policy));
+	struct action *a;
+
+	if (is_orphan && !p->is_orphan) {
+		a = plan_add(r, ACTION_TELL_ODD);
+		a->oddity = ODDITY_PAUSE;
+		a->from = strings_text(&r->strings, p->policy);
+	}
+	p->is_orphan = is_orphan;
+}
+
+void pauses_settings(struct reconcile *r)
+{
+	for (uint32_t i = 0; i < r->n_pauses; i++)
+		pause_judge(r, &r->pauses[i]);
+}
+
 /* Some pin wants that version under the policy: its rollout may be still to come. */
 static bool is_pinned(const struct reconcile *r, const struct act *act, int type)
 {
@@ -93,6 +113,7 @@ static void pause_add(struct reconcile *r, struct pause p, const char *who, cons
 		return;
 	}
 	r->pauses[r->n_pauses++] = p;
+	pause_judge(r, &r->pauses[r->n_pauses - 1]);
 }
 
 static struct result take_pause(struct reconcile *r, const struct act *act)

@@ -154,6 +154,7 @@ struct remembered {
 	struct history *history;
 	int64_t first_seen_s, drift_since_s, left_ns, approved_ns, wait_ns;
 	uint32_t hash, approved, account; /* account: where its change counts; interned */
+	uint32_t aimed_policy;
 	uint8_t version_type, wait, wait_reason, n_waits;
 };
 #define REMEMBER_NS (30 * 24 * HOUR_NS)
@@ -220,6 +221,7 @@ struct target {
 	uint32_t counted_account; /* account that does, or NONE */
 	struct counted counted;
 	uint32_t rollout;        /* NONE: unmanaged, or its version is not known yet */
+	uint32_t aimed_policy;   /* interned name: of the last one that it had; 0: none */
 	uint32_t site;           /* interned name; 0: its instance alone */
 	struct link auto_link;   /* of its scope's lists for the cloud's own upgrader */
 	uint32_t auto_scope;     /* whose list that is */
@@ -336,6 +338,7 @@ struct rollout {
 struct pause {
 	uint32_t policy, version; /* interned; 0: all */
 	int version_type;         /* -1: both */
+	bool is_orphan;           /* its policy is not in the settings: nobody can tell what took its place, so it is about all of them */
 	char *who, *why;
 	int64_t since_s;
 };
@@ -752,6 +755,7 @@ void approval_deinit(struct reconcile *r);
 /* ---- act.c: operators' words ---- */
 void act_take(struct reconcile *r, const struct event *ev);
 void pause_restore(struct reconcile *r, const struct record *rec);
+void pauses_settings(struct reconcile *r); /* there are other policies */
 void act_deinit(struct reconcile *r);
 
 /* ---- schedule.c ---- */

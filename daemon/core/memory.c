@@ -195,6 +195,7 @@ static bool record_remembered(const struct reconcile *r, struct dirty *d, struct
 	record_history(r, m->history, rec);
 	rec->text[REC_TARGET_TEXT_APPROVED] = text(r, m->approved);
 	rec->text[REC_TARGET_TEXT_ACCOUNT] = text(r, m->account);
+	rec->text[REC_TARGET_TEXT_POLICY] = text(r, m->aimed_policy);
 	rec->number[REC_TARGET_FIRST_SEEN] = m->first_seen_s;
 	rec->number[REC_TARGET_DRIFT_SINCE] = m->drift_since_s;
 	rec->number[REC_TARGET_LEFT] = m->left_ns;
@@ -226,6 +227,7 @@ static bool record_target(const struct reconcile *r, struct dirty *d, struct rec
 	rec->text[REC_TARGET_TEXT_SERIAL] = device_at(r, t->device)->serial_number;
 	rec->text[REC_TARGET_TEXT_APPROVED] = text(r, t->approved);
 	rec->text[REC_TARGET_TEXT_ACCOUNT] = text(r, approval_account(r, t));
+	rec->text[REC_TARGET_TEXT_POLICY] = text(r, t->aimed_policy);
 	rec->number[REC_TARGET_VERSION_TYPE] = t->version_type;
 	rec->number[REC_TARGET_FIRST_SEEN] = t->first_seen_s;
 	rec->number[REC_TARGET_DRIFT_SINCE] = t->drift_since_s;

@@ -290,7 +290,7 @@ static enum reason policy_reason(const struct reconcile *r, struct policy_state 
 	enum reason reason = pacing_calendar_reason(r, p);
 
 	for (uint32_t i = 0; i < r->n_pauses; i++)
-		if (r->pauses[i].policy == 0 || (r->pauses[i].policy == p->name && r->pauses[i].version == 0 && r->pauses[i].version_type < 0))
+		if (r->pauses[i].policy == 0 || ((r->pauses[i].policy == p->name || r->pauses[i].is_orphan) && r->pauses[i].version == 0 && r->pauses[i].version_type < 0))
 			return REASON_PAUSED;
 	if (reason != REASON_NONE)
 		return reason;

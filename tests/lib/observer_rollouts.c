@@ -171,12 +171,21 @@ static void check_halts(const struct observer *o, const struct seen_intent *in, 
 
 /* ---- words ---- */
 
+/* Its policy left the settings: it may be about any that took its place. */
+static bool is_orphan(const struct observer *o, const struct seen_pause *p)
+{
+	for (uint32_t i = 0; i < o->w->applied->n_policies; i++)
+		if (strcmp(o->w->applied->policy_names[i], p->policy) == 0)
+			return false;
+	return true;
+}
+
 static bool is_paused(const struct observer *o, const struct seen_intent *in)
 {
 	for (size_t i = 0; i < o->n_pauses; i++) {
 		const struct seen_pause *p = &o->pauses[i];
 
-		if ((p->policy[0] == '\0' || strcmp(p->policy, o->w->applied->policy_names[in->policy]) == 0) &&
+		if ((p->policy[0] == '\0' || is_orphan(o, p) || strcmp(p->policy, o->w->applied->policy_names[in->policy]) == 0) &&
 		    (p->version == VERSION_ABSENT || p->version == in->goal) && (p->type < 0 || p->type == (int)in->type))
 			return true;
 	}
