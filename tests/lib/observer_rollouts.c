@@ -9,7 +9,7 @@
 
 #include "core/hash.h"
 
-
+#include <stdlib.h>
 #include <string.h>
 
 #define DAY (24 * HOUR)
@@ -467,6 +467,9 @@ void observer_check_words(struct observer *o, const struct record *rec)
 		c->urgent = 0;
 	if (world_version_rank(rec->text[REC_TARGET_TEXT_URGENT]) + 1 != c->urgent)
 		world_break(o->w, "rule 11", "%s %s is stored as urgent for \"%s\", %d", s->serial, version_type_names[rec->number[REC_TARGET_VERSION_TYPE]], rec->text[REC_TARGET_TEXT_URGENT], c->urgent);
+	if (c->urgent && llabs(rec->number[REC_TARGET_URGENT_UNTIL] + o->w->boot_ns - c->urgent_until_ns) > SLACK)
+		world_break(o->w, "rule 11", "%s is stored as urgent until %lld s, it should be %lld s", s->serial,
+			    (long long)((rec->number[REC_TARGET_URGENT_UNTIL] + o->w->boot_ns) / NS_PER_S), (long long)(c->urgent_until_ns / NS_PER_S));
 	if (approved != c->approved)
 		check_change(o, s, rec);
 	c->approved = approved;
