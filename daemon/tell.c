@@ -64,7 +64,8 @@ static const char *const oddity_messages[ODDITY_N] = {
 	[ODDITY_STATUS] = "the cloud reports a status that is not documented; taken as offline",
 	[ODDITY_NO_SERIAL] = "an instance has no serial number; it is never upgraded",
 	[ODDITY_DUPLICATE] = "one serial number stands under two instances; neither is upgraded, ask the vendor's support",
-	[ODDITY_VERSION] = "reported and pinned version cannot be compared; check the pin",
+	[ODDITY_VERSION] = "reported and pinned version, or one of them and a hop of via, cannot be compared; check the pin",
+	[ODDITY_PAUSE] = "a pause names a policy that is not in the configuration any more; it holds every rollout until that name is resumed",
 };
 
 /* How loud a phase is: what an operator must see, what is news, what is only noise in a large fleet. */
@@ -256,6 +257,14 @@ void tell_act(const struct event *ev, const struct action *a)
 		 { "serial_number", ev->act.serial_number });
 }
 
+static void tell_odd(const struct daemon *d, const struct action *a)
+{
+	if (a->oddity == ODDITY_PAUSE)
+		log_line(LOG_LEVEL_WARN, oddity_messages[a->oddity], { "policy", a->from });
+	else
+		tell(d, LOG_LEVEL_WARN, oddity_messages[a->oddity], a, "", "");
+}
+
 void tell_action(const struct daemon *d, const struct action *a, const char *request_id, const char *code)
 {
 	switch (a->kind) {
@@ -266,7 +275,7 @@ void tell_action(const struct daemon *d, const struct action *a, const char *req
 		tell(d, LOG_LEVEL_INFO, "instance left the inventory", a, "", "");
 		break;
 	case ACTION_TELL_ODD:
-		tell(d, LOG_LEVEL_WARN, oddity_messages[a->oddity], a, "", "");
+		tell_odd(d, a);
 		break;
 	case ACTION_TELL_PHASE:
 		tell(d, phase_level(a), "phase changed", a, request_id, code);

@@ -39,6 +39,26 @@ static bool policy_is_known(const struct reconcile *r, const char *name)
 	return false;
 }
 
+/* Its policy left the settings, or came back. */
+static void pause_judge(struct reconcile *r, struct pause *p)
+{
+	bool is_orphan = p->policy && !policy_is_known(r, strings_text(&r->strings, p->policy));
+	struct action *a;
+
+	if (is_orphan && !p->is_orphan) {
+		a = plan_add(r, ACTION_TELL_ODD);
+		a->oddity = ODDITY_PAUSE;
+		a->from = strings_text(&r->strings, p->policy);
+	}
+	p->is_orphan = is_orphan;
+}
+
+void pauses_settings(struct reconcile *r)
+{
+	for (uint32_t i = 0; i < r->n_pauses; i++)
+		pause_judge(r, &r->pauses[i]);
+}
+
 /* Some pin wants that version under the policy: its rollout may be still to come. */
 static bool is_pinned(const struct reconcile *r, const struct act *act, int type)
 {
@@ -93,6 +113,7 @@ static void pause_add(struct reconcile *r, struct pause p, const char *who, cons
 		return;
 	}
 	r->pauses[r->n_pauses++] = p;
+	pause_judge(r, &r->pauses[r->n_pauses - 1]);
 }
 
 static struct result take_pause(struct reconcile *r, const struct act *act)
@@ -246,12 +267,23 @@ static bool target_fits(const struct reconcile *r, const struct target *t, const
 /* Does it to one target; returns whether that changed anything. */
 typedef bool (*act_on_target)(struct reconcile *r, uint32_t slot, const struct act *act);
 
+/* Whoever holds or releases a target has taken back that it is to go now. */
+static bool urgency_take_back(struct history *h)
+{
+	bool was_urgent = h && h->urgent;
+
+	if (was_urgent)
+		h->urgent = 0;
+	return was_urgent;
+}
+
 static bool hold_target(struct reconcile *r, uint32_t slot, const struct act *act)
 {
 	struct history *h = target_history(r, target_at(r, slot));
+	bool was_urgent = urgency_take_back(h);
 
 	if (!h || h->held_by)
-		return false;
+		return was_urgent;
 	h->held_by = strdup(act->who);
 	h->held_why = strdup(act->why);
 	h->held_since_s = r->wall_s;
@@ -262,10 +294,11 @@ static bool hold_target(struct reconcile *r, uint32_t slot, const struct act *ac
 static bool release_target(struct reconcile *r, uint32_t slot, const struct act *act)
 {
 	struct history *h = target_at(r, slot)->history;
+	bool was_urgent = urgency_take_back(h);
 
 	(void)act;
 	if (!h || !h->held_by)
-		return false;
+		return was_urgent;
 	free(h->held_by);
 	free(h->held_why);
 	h->held_by = h->held_why = NULL;
@@ -299,11 +332,16 @@ static bool upgrade_target(struct reconcile *r, uint32_t slot, const struct act 
 	struct target *t = target_at(r, slot);
 	struct history *h = target_desired(t) ? target_history(r, t) : NULL;
 	enum phase phase = stand_exact(r, slot).phase;
+	int64_t until_ns;
 
 	(void)act;
-	if (!h || h->urgent == target_desired(t) || phase == PHASE_IN_SYNC || phase == PHASE_AHEAD)
+	if (!h || phase == PHASE_IN_SYNC || phase == PHASE_AHEAD)
 		return false;
-	h->urgent = target_desired(t);
+	until_ns = r->now_ns + r->settings->policies[r->policies[target_policy(r, t)]->index].deadline_ns;
+	if (h->urgent == target_desired(t) && h->urgent_until_ns == until_ns)
+		return false;
+	h->urgent = target_desired(t); /* said again, it holds anew */
+	h->urgent_until_ns = until_ns;
 	return true;
 }
 

@@ -232,10 +232,11 @@ bool catalogue_lacks(const struct catalogue *c, uint32_t version)
 	return c && c->read_ns != NEVER && (!known || !known->is_offered);
 }
 
-static bool is_never(const struct reconcile *r, const struct pin *pin, uint32_t version)
+/* As the order of versions has it: 3.0 is 3.0.0. */
+bool version_is_never(const struct reconcile *r, const struct pin *pin, uint32_t version)
 {
 	for (uint32_t i = 0; i < pin->n_never; i++)
-		if (strcmp(pin->never[i], strings_text(&r->strings, version)) == 0)
+		if (version_compare(pin->never[i], strings_text(&r->strings, version)) == VERSION_ORDER_SAME)
 			return true;
 	return false;
 }
@@ -247,7 +248,7 @@ uint32_t catalogue_newest(const struct reconcile *r, const struct catalogue *c, 
 	for (uint32_t i = 0; c && i < c->n; i++) {
 		const struct catalogue_known *known = &c->entries[i];
 
-		if (!known->is_offered || known->is_release != (channel == CHANNEL_RELEASE) || is_never(r, pin, known->version))
+		if (!known->is_offered || known->is_release != (channel == CHANNEL_RELEASE) || version_is_never(r, pin, known->version))
 			continue;
 		if (!best || known->created_ms > best->created_ms)
 			best = known;

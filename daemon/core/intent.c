@@ -295,6 +295,17 @@ static bool is_try(const struct intent *in, enum intent_outcome outcome, enum re
 	return outcome != INTENT_WITHDRAWN;
 }
 
+/* An operator's "now" is for one try; it goes on over hops, and each may take its time. */
+static void urgency_settle(const struct reconcile *r, const struct intent *in, enum intent_outcome outcome, enum reason reason)
+{
+	struct history *h = target_at(r, in->target)->history;
+
+	if (h && is_try(in, outcome, reason))
+		h->urgent = 0;
+	else if (h && outcome == INTENT_VERIFIED)
+		h->urgent_until_ns = r->now_ns + in->deadline_length_ns;
+}
+
 static void intent_settle(struct reconcile *r, struct intent *in, enum intent_outcome outcome, enum reason reason)
 {
 	uint32_t place = intent_place(r, in->id), device = target_at(r, in->target)->device;
@@ -309,8 +320,7 @@ static void intent_settle(struct reconcile *r, struct intent *in, enum intent_ou
 	intent_tally(r, in, outcome, reason);
 	if (outcome == INTENT_VERIFIED || outcome == INTENT_FAILED)
 		rollout_ended(r, in, outcome == INTENT_FAILED, reason);
-	if (is_try(in, outcome, reason) && target_at(r, in->target)->history)
-		target_at(r, in->target)->history->urgent = 0; /* an operator's word is for one try */
+	urgency_settle(r, in, outcome, reason);
 	memory_intent(r, in);
 	pacing_uncount(r, r->policies[in->policy], in, outcome == INTENT_WITHDRAWN);
 	pacing_probe_ended(r, in->probe);
@@ -370,7 +380,7 @@ static bool intent_may_call(const struct reconcile *r, const struct intent *in)
 	    instance_at(r, in->instance)->scope == NONE || !stand_may_call(r, in->target))
 		return false;
 	if (t->reported != in->from || target_next(t) != in->to || target_desired(t) != in->goal || target_policy(r, t) != in->policy ||
-	    !pacing_allows(r, in->target))
+	    version_is_never(r, &r->settings->pins[target_pin(r, t)], in->to) || !pacing_allows(r, in->target))
 		return false;
 	reason = pacing_scope_reason(r, instance_at(r, in->instance)->scope);
 	if (reason != REASON_NONE && !(reason == REASON_CREDENTIALS && in->probe != NONE && !r->accounts[in->probe]->is_unusable))

@@ -141,6 +141,7 @@ struct history {
 	char *held_by, *held_why; /* by an operator; NULL: not held */
 	int64_t held_since_s;
 	uint32_t urgent;          /* interned desired version that an operator wants now, 0: none */
+	int64_t urgent_until_ns;  /* … unless it could not be started by then */
 	int64_t changed_ns[FLAPS]; /* external changes, oldest first; NEVER */
 	struct ended {
 		uint32_t policy, version; /* interned: the rollout that it ended in last, 0: none */
@@ -155,6 +156,7 @@ struct remembered {
 	struct history *history;
 	int64_t first_seen_s, drift_since_s, left_ns, approved_ns, wait_ns;
 	uint32_t hash, approved, account; /* account: where its change counts; interned */
+	uint32_t aimed_policy;
 	uint8_t version_type, wait, wait_reason, n_waits;
 };
 #define REMEMBER_NS (30 * 24 * HOUR_NS)
@@ -221,6 +223,7 @@ struct target {
 	uint32_t counted_account; /* account that does, or NONE */
 	struct counted counted;
 	uint32_t rollout;        /* NONE: unmanaged, or its version is not known yet */
+	uint32_t aimed_policy;   /* interned name: of the last one that it had; 0: none */
 	uint32_t site;           /* interned name; 0: its instance alone */
 	struct link auto_link;   /* of its scope's lists for the cloud's own upgrader */
 	uint32_t auto_scope;     /* whose list that is */
@@ -240,7 +243,8 @@ struct target {
 	bool is_version_odd : 1;
 	bool is_wait_over : 1; /* it shows on, and stands in nobody's way */
 	bool is_dirty : 1;
-	bool is_lacking : 1; /* the catalogue does not offer `next` */
+	bool is_lacking : 1; /* the catalogue does not offer `next`, or the pin forbids it */
+	bool is_way_unknown : 1; /* whether the hop `next` is on the way cannot be told */
 };
 
 enum intent_state {
@@ -337,6 +341,7 @@ struct rollout {
 struct pause {
 	uint32_t policy, version; /* interned; 0: all */
 	int version_type;         /* -1: both */
+	bool is_orphan;           /* its policy is not in the settings: nobody can tell what took its place, so it is about all of them */
 	char *who, *why;
 	int64_t since_s;
 };
@@ -610,6 +615,8 @@ void target_look_up(const struct reconcile *r, struct target *t);
 uint32_t target_desired(const struct target *t); /* interned, 0: unmanaged */
 uint32_t target_policy(const struct reconcile *r, const struct target *t);  /* state, NONE: unmanaged */
 enum version_order order_of(const struct reconcile *r, const struct target *t, uint32_t a, uint32_t b);
+/* Of reported and desired; incomparable, too, when a hop on the way is. Both must be known. */
+enum version_order target_order(const struct reconcile *r, const struct target *t);
 uint32_t target_next(const struct target *t);  /* the version of the next call: desired or a hop; 0: none */
 bool target_is_urgent(const struct target *t);
 bool target_needs_approval(const struct reconcile *r, const struct target *t);
@@ -756,6 +763,7 @@ void approval_deinit(struct reconcile *r);
 /* ---- act.c: operators' words ---- */
 void act_take(struct reconcile *r, const struct event *ev);
 void pause_restore(struct reconcile *r, const struct record *rec);
+void pauses_settings(struct reconcile *r); /* there are other policies */
 void act_deinit(struct reconcile *r);
 
 /* ---- schedule.c ---- */
@@ -818,6 +826,7 @@ void catalogue_ask(struct reconcile *r, uint32_t catalogue); /* unless it is bei
 bool catalogue_is_known(struct reconcile *r, uint32_t target);
 /* The newest of a channel that is not in `never`; 0: none is known. */
 uint32_t catalogue_newest(const struct reconcile *r, const struct catalogue *c, enum channel channel, const struct pin *pin);
+bool version_is_never(const struct reconcile *r, const struct pin *pin, uint32_t version); /* its pin forbids it */
 bool catalogue_lacks(const struct catalogue *c, uint32_t version); /* it was read, and does not offer it */
 void catalogue_restore(struct reconcile *r, const struct record *rec);
 bool catalogue_record(const struct reconcile *r, uint32_t model, enum version_type type, uint32_t version, struct record *rec);

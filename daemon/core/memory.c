@@ -171,6 +171,7 @@ static void record_history(const struct reconcile *r, const struct history *h, s
 	rec->text[REC_TARGET_TEXT_URGENT] = text(r, h->urgent);
 	rec->text[REC_TARGET_TEXT_ENDED_POLICY] = text(r, h->ended.policy);
 	rec->text[REC_TARGET_TEXT_ENDED_VERSION] = text(r, h->ended.version);
+	rec->number[REC_TARGET_URGENT_UNTIL] = h->urgent ? h->urgent_until_ns : NEVER;
 	rec->number[REC_TARGET_HELD_SINCE] = h->held_since_s;
 	rec->number[REC_TARGET_ATTEMPTS] = (int64_t)h->counts.attempts;
 	rec->number[REC_TARGET_FAILURES] = (int64_t)h->counts.failures;
@@ -196,6 +197,7 @@ static bool record_remembered(const struct reconcile *r, struct dirty *d, struct
 		d->counts = m->history->counts;
 	rec->text[REC_TARGET_TEXT_APPROVED] = text(r, m->approved);
 	rec->text[REC_TARGET_TEXT_ACCOUNT] = text(r, m->account);
+	rec->text[REC_TARGET_TEXT_POLICY] = text(r, m->aimed_policy);
 	rec->number[REC_TARGET_FIRST_SEEN] = m->first_seen_s;
 	rec->number[REC_TARGET_DRIFT_SINCE] = m->drift_since_s;
 	rec->number[REC_TARGET_LEFT] = m->left_ns;
@@ -227,6 +229,7 @@ static bool record_target(const struct reconcile *r, struct dirty *d, struct rec
 	rec->text[REC_TARGET_TEXT_SERIAL] = device_at(r, t->device)->serial_number;
 	rec->text[REC_TARGET_TEXT_APPROVED] = text(r, t->approved);
 	rec->text[REC_TARGET_TEXT_ACCOUNT] = text(r, approval_account(r, t));
+	rec->text[REC_TARGET_TEXT_POLICY] = text(r, t->aimed_policy);
 	rec->number[REC_TARGET_VERSION_TYPE] = t->version_type;
 	rec->number[REC_TARGET_FIRST_SEEN] = t->first_seen_s;
 	rec->number[REC_TARGET_DRIFT_SINCE] = t->drift_since_s;

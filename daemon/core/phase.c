@@ -47,16 +47,28 @@ static uint32_t desired_of(const struct reconcile *r, const struct target *t, ui
 	return pin == PIN_NONE ? 0 : r->pin_versions[pin][t->version_type];
 }
 
-/* The first hop that it has not reached, else where it is to go. */
-static uint32_t next_of(const struct reconcile *r, const struct target *t, uint32_t pin)
+static bool is_over(enum version_order order)
 {
+	return order == VERSION_ORDER_SAME || order == VERSION_ORDER_NEWER;
+}
+
+/*
+ * The first hop that it has not reached, else where it is to go. A hop of which nobody can tell whether it is on the
+ * way is one, and the way is unknown: a mandatory hop is passed over only when it is certain that it may be.
+ */
+static uint32_t next_of(const struct reconcile *r, const struct target *t, uint32_t pin, bool *ret_is_known)
+{
+	*ret_is_known = true;
 	if (!t->desired || t->version_type != VERSION_TYPE_DEVICE || !t->reported)
 		return t->desired;
 	for (uint32_t i = 0; i < r->settings->pins[pin].n_via; i++) {
 		uint32_t hop = r->pin_vias[pin][i];
+		enum version_order before = order_of(r, t, t->reported, hop), after = order_of(r, t, hop, t->desired);
 
-		if (order_of(r, t, t->reported, hop) == VERSION_ORDER_OLDER && order_of(r, t, hop, t->desired) == VERSION_ORDER_OLDER)
-			return hop;
+		if (is_over(before) || is_over(after))
+			continue;
+		*ret_is_known = before == VERSION_ORDER_OLDER && after == VERSION_ORDER_OLDER;
+		return hop;
 	}
 	return t->desired;
 }
@@ -64,10 +76,20 @@ static uint32_t next_of(const struct reconcile *r, const struct target *t, uint3
 void target_look_up(const struct reconcile *r, struct target *t)
 {
 	uint32_t pin = target_pin(r, t);
+	bool is_way_known;
 
 	t->desired = desired_of(r, t, pin);
-	t->next = next_of(r, t, pin);
-	t->is_lacking = t->next && t->next != t->reported && catalogue_lacks(catalogue_of(r, t), t->next);
+	t->next = next_of(r, t, pin, &is_way_known);
+	t->is_way_unknown = !is_way_known;
+	t->is_lacking = is_way_known && t->next && t->next != t->reported &&
+			(catalogue_lacks(catalogue_of(r, t), t->next) || version_is_never(r, &r->settings->pins[pin], t->next));
+}
+
+enum version_order target_order(const struct reconcile *r, const struct target *t)
+{
+	enum version_order order = order_of(r, t, t->reported, t->desired);
+
+	return order == VERSION_ORDER_OLDER && t->is_way_unknown ? VERSION_ORDER_INCOMPARABLE : order;
 }
 
 uint32_t target_desired(const struct target *t)
@@ -311,7 +333,7 @@ static struct stand stand_alone(const struct reconcile *r, const struct target *
 		return (struct stand){ PHASE_UNKNOWN, REASON_NEVER_OBSERVED, false };
 	if (inst->is_stale || (t->version_type == VERSION_TYPE_DPI && is_dpi_stale(device_at(r, t->device))))
 		return (struct stand){ PHASE_UNKNOWN, REASON_STALE, false };
-	order = order_of(r, t, t->reported, desired);
+	order = target_order(r, t);
 	if (order == VERSION_ORDER_SAME)
 		return (struct stand){ PHASE_IN_SYNC, REASON_NONE, false };
 	if (order == VERSION_ORDER_NEWER)

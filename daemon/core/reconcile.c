@@ -383,6 +383,7 @@ static void settings_take(struct reconcile *r, const struct settings *settings)
 	settings_scopes(r, settings, moved);
 	auto_settings(r, moved);
 	settings_policies(r, settings);
+	pauses_settings(r);
 	settings_pins(r, settings);
 	r->settings = settings;
 	r->urgent = calloc(r->n_scopes + 1u, sizeof(*r->urgent));

@@ -227,6 +227,7 @@ enum oddity {
 	ODDITY_NO_SERIAL, /* a hardware instance without serial number: never upgraded */
 	ODDITY_DUPLICATE, /* its serial number is also under another instance */
 	ODDITY_VERSION,   /* reported and desired version cannot be compared */
+	ODDITY_PAUSE,     /* a pause names a policy that is not in the settings: `from`; it holds everything that it may be about */
 	ODDITY_N,
 };
 

@@ -20,12 +20,13 @@ static const struct record_column intent_numbers[REC_INTENT_NUMBERS] = {
 };
 
 static const char *const target_texts[REC_TARGET_TEXTS] = { "serial_number", "approved", "held_by", "held_why", "urgent",
-							     "ended_policy", "ended_version", "account" };
+							     "ended_policy", "ended_version", "account", "policy" };
 static const struct record_column target_numbers[REC_TARGET_NUMBERS] = {
 	TYPE_COLUMN, NUMBER("first_seen_s"), NUMBER("drift_since_s"), TIME("left_at"), TIME("approved_at"), NUMBER("held_since_s"),
 	NUMBER("attempts"), NUMBER("failures"), NUMBER("last_success_s"), NUMBER("last_failure_s"), NUMBER("wait"),
 	NAMES("wait_reason", reason_names, REASON_N), NUMBER("n_waits"), TIME("wait_until"), TIME("changed_1"), TIME("changed_2"),
 	TIME("changed_3"), NUMBER("ended_epoch"), NAMES("ended_reason", reason_names, REASON_N),
+	TIME("urgent_until"),
 };
 
 static const char *const attempts_texts[REC_ATTEMPTS_TEXTS] = { "serial_number", "version" };

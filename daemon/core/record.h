@@ -51,6 +51,7 @@ enum {
 	REC_TARGET_TEXT_URGENT,                        /* upgrade-now to this desired version, "" for none */
 	REC_TARGET_TEXT_ENDED_POLICY, REC_TARGET_TEXT_ENDED_VERSION, /* the rollout that it ended in last: counts for halts once */
 	REC_TARGET_TEXT_ACCOUNT,                       /* where its change of APPROVED_AT counts; "" for none */
+	REC_TARGET_TEXT_POLICY,                        /* the last one that it had: a halt of it goes along to the next */
 	REC_TARGET_TEXTS,
 	REC_TARGET_VERSION_TYPE = 0, REC_TARGET_FIRST_SEEN, REC_TARGET_DRIFT_SINCE, REC_TARGET_LEFT, /* time; NEVER while it is in the inventory */
 	REC_TARGET_APPROVED_AT,              /* time: of the last change without an operator's word; NEVER */
@@ -58,6 +59,7 @@ enum {
 	REC_TARGET_WAIT, REC_TARGET_WAIT_REASON, REC_TARGET_N_WAITS, REC_TARGET_WAIT_UNTIL, /* time */
 	REC_TARGET_CHANGED_1, REC_TARGET_CHANGED_2, REC_TARGET_CHANGED_3, /* times: the last three external changes, oldest first; NEVER */
 	REC_TARGET_ENDED_EPOCH, REC_TARGET_ENDED_REASON, /* REASON_NONE: verified */
+	REC_TARGET_URGENT_UNTIL, /* time; NEVER when URGENT is none */
 	REC_TARGET_NUMBERS,
 };
 enum {

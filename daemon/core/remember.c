@@ -82,6 +82,7 @@ void remember_give(struct reconcile *r, uint32_t slot)
 	t->drift_since_s = m->drift_since_s;
 	t->approved = m->approved;
 	t->approved_ns = m->approved_ns;
+	t->aimed_policy = m->aimed_policy;
 	t->wait = m->wait;
 	t->wait_reason = m->wait_reason;
 	t->n_waits = m->n_waits;
@@ -104,6 +105,7 @@ void remember_take(struct reconcile *r, uint32_t slot)
 	m->approved = t->approved;
 	m->account = approval_account(r, t);
 	m->approved_ns = t->approved_ns;
+	m->aimed_policy = t->aimed_policy;
 	m->wait = t->wait;
 	m->wait_reason = t->wait_reason;
 	m->n_waits = t->n_waits;
@@ -175,6 +177,7 @@ static void restore_history(struct reconcile *r, const struct record *rec, struc
 	h->held_why = text_or_null(r, rec->text[REC_TARGET_TEXT_HELD_WHY]);
 	h->held_since_s = rec->number[REC_TARGET_HELD_SINCE];
 	h->urgent = intern(r, rec->text[REC_TARGET_TEXT_URGENT]);
+	h->urgent_until_ns = rec->number[REC_TARGET_URGENT_UNTIL];
 	h->counts = (struct counts){ .last_success_s = rec->number[REC_TARGET_LAST_SUCCESS], .last_failure_s = rec->number[REC_TARGET_LAST_FAILURE],
 				     .attempts = (uint64_t)rec->number[REC_TARGET_ATTEMPTS], .failures = (uint64_t)rec->number[REC_TARGET_FAILURES] };
 	h->committed = h->counts;
@@ -197,6 +200,7 @@ static void restore_target(struct reconcile *r, const struct record *rec)
 	m->left_ns = rec->number[REC_TARGET_LEFT] == NEVER ? r->now_ns : rec->number[REC_TARGET_LEFT];
 	m->approved = intern(r, rec->text[REC_TARGET_TEXT_APPROVED]);
 	m->account = intern(r, rec->text[REC_TARGET_TEXT_ACCOUNT]);
+	m->aimed_policy = intern(r, rec->text[REC_TARGET_TEXT_POLICY]);
 	m->approved_ns = rec->number[REC_TARGET_APPROVED_AT];
 	m->wait = rec->number[REC_TARGET_WAIT] < WAIT_N ? (uint8_t)rec->number[REC_TARGET_WAIT] : WAIT_NONE;
 	m->wait_reason = (uint8_t)rec->number[REC_TARGET_WAIT_REASON];

@@ -234,6 +234,38 @@ static uint8_t wave_of(const struct reconcile *r, const struct instance *inst, c
 	return (uint8_t)policy->n_waves;
 }
 
+static void rollout_halt(struct reconcile *r, struct rollout *ro, enum halt_cause cause, enum reason reason)
+{
+	if (ro->halt_cause)
+		return;
+	ro->halt_cause = cause;
+	ro->halt_reason = reason;
+	ro->halted_s = r->wall_s;
+	rollout_touch(r, ro);
+	rollout_tell(r, ro, ROLLOUT_HALTED);
+	sweep_begin(r); /* what waits for its targets need not any more */
+}
+
+/* A halt goes along with the targets (behaviour.md, waves): another name in a pin is no resume. */
+static void halt_bring(struct reconcile *r, uint32_t slot, uint32_t policy)
+{
+	struct target *t = target_at(r, slot);
+	uint32_t before = t->aimed_policy, name = r->policies[policy]->name;
+	struct rollout *to = r->rollouts[t->rollout];
+
+	if (before == name)
+		return;
+	t->aimed_policy = name;
+	memory_target(r, slot);
+	for (uint32_t i = 0; before && i < r->n_rollouts; i++) {
+		const struct rollout *from = r->rollouts[i];
+
+		if (from->is_used && from->halt_cause && from->version == to->version && from->version_type == to->version_type &&
+		    r->policies[from->policy]->name == before)
+			rollout_halt(r, to, from->halt_cause, from->halt_reason);
+	}
+}
+
 void rollout_aim(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
@@ -253,6 +285,7 @@ void rollout_aim(struct reconcile *r, uint32_t slot)
 		t->rollout = rollout_ensure(r, policy, (enum version_type)t->version_type, desired);
 	if (r->is_out_of_memory)
 		return;
+	halt_bring(r, slot, policy);
 	if (t->place_kind == PLACE_QUEUE || t->place_kind == PLACE_URGENT || t->place_kind == PLACE_SITE)
 		pacing_leave(r, slot); /* its place is by the hash of its instance, and that may be another one */
 	t->aimed_pins = inst->pins;
@@ -340,18 +373,6 @@ void rollout_count(struct reconcile *r, uint32_t slot, struct stand s, bool is_c
 }
 
 /* ---- halts ---- */
-
-static void rollout_halt(struct reconcile *r, struct rollout *ro, enum halt_cause cause, enum reason reason)
-{
-	if (ro->halt_cause)
-		return;
-	ro->halt_cause = cause;
-	ro->halt_reason = reason;
-	ro->halted_s = r->wall_s;
-	rollout_touch(r, ro);
-	rollout_tell(r, ro, ROLLOUT_HALTED);
-	sweep_begin(r); /* what waits for its targets need not any more */
-}
 
 static const enum reason halt_reasons[HALT_COUNT_N] = {
 	[HALT_COUNT_DEADLINE] = REASON_DEADLINE,
@@ -660,7 +681,7 @@ bool rollout_is_paused(const struct reconcile *r, const struct rollout *ro)
 	for (uint32_t i = 0; i < r->n_pauses; i++) {
 		const struct pause *p = &r->pauses[i];
 
-		if ((p->policy == 0 || p->policy == r->policies[ro->policy]->name) && (p->version == 0 || p->version == ro->version) &&
+		if ((p->policy == 0 || p->policy == r->policies[ro->policy]->name || p->is_orphan) && (p->version == 0 || p->version == ro->version) &&
 		    (p->version_type < 0 || p->version_type == (int)ro->version_type))
 			return true;
 	}

@@ -249,7 +249,7 @@ static void tell_incomparable(struct reconcile *r, uint32_t slot, struct stand s
 	a->instance = device_at(r, t->device)->instance;
 	a->scope = target_instance(r, t)->scope;
 	a->from = strings_text(&r->strings, t->reported);
-	a->to = strings_text(&r->strings, target_desired(t));
+	a->to = strings_text(&r->strings, t->is_way_unknown ? target_next(t) : target_desired(t));
 }
 
 static void target_tell(struct reconcile *r, uint32_t slot)
@@ -286,27 +286,34 @@ static int64_t target_due_ns(const struct reconcile *r, const struct target *t)
 
 	if (target_is_flapping(r, t) && t->history->changed_ns[0] + FLAP_NS < due)
 		due = t->history->changed_ns[0] + FLAP_NS;
+	if (t->history && t->history->urgent && t->history->urgent_until_ns < due)
+		due = t->history->urgent_until_ns;
 	if (t->version_type != VERSION_TYPE_DPI)
 		return due;
 	stale = schedule_dpi_stale_ns(r, device_at(r, t->device));
 	return stale > r->now_ns && stale < due ? stale : due;
 }
 
-/* Only the catalogue can help it: to compare, to know what a channel stands for, or when it offers the version again. */
+/* Only the catalogue can help it: to compare, hops included, to know what a channel stands for, or when it offers the version again. */
 static bool needs_catalogue(const struct reconcile *r, const struct target *t, enum version_order order, struct stand s)
 {
 	if (t->intent || !t->reported || target_pin(r, t) == PIN_NONE)
 		return false;
-	return order == VERSION_ORDER_INCOMPARABLE || (s.phase == PHASE_FAILED && s.reason == REASON_VERSION_NOT_AVAILABLE);
+	return order == VERSION_ORDER_INCOMPARABLE || (order == VERSION_ORDER_OLDER && t->is_way_unknown) || (s.phase == PHASE_FAILED && s.reason == REASON_VERSION_NOT_AVAILABLE);
 }
 
-/* An operator's "now" is about the way to one version: there is none any more, or another version is desired. */
+/*
+ * An operator's "now" is about the way to one version: there is none any more, or another version is desired. And it is
+ * about now: whoever said it for a device that was offline does not expect it days later.
+ */
 static void urgency_end(struct reconcile *r, uint32_t slot, uint32_t desired, enum phase phase)
 {
 	struct target *t = target_at(r, slot);
 	bool is_there = phase == PHASE_IN_SYNC || phase == PHASE_AHEAD;
 
-	if (!t->history || !t->history->urgent || t->intent || (!is_there && (!desired || t->history->urgent == desired)))
+	if (!t->history || !t->history->urgent || t->intent)
+		return;
+	if (!is_there && (!desired || t->history->urgent == desired) && r->now_ns < t->history->urgent_until_ns)
 		return;
 	t->history->urgent = 0;
 	memory_target(r, slot);
@@ -315,7 +322,7 @@ static void urgency_end(struct reconcile *r, uint32_t slot, uint32_t desired, en
 void target_update(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
-	enum version_order order = VERSION_ORDER_INCOMPARABLE;
+	enum version_order order = VERSION_ORDER_INCOMPARABLE; /* of reported and desired */
 	struct stand s;
 	uint32_t desired;
 

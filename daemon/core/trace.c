@@ -46,7 +46,7 @@ static const char *const kind_names[ACTION_KIND_N] = {
 	[ACTION_TELL_AUTO_UPGRADE] = "auto_upgrade",
 };
 static const char *const purpose_names[READ_PURPOSE_N] = { "fresh", "verify", "dpi", "catalogue", "auto_upgrade" };
-static const char *const oddity_names[ODDITY_N] = { "status", "no_serial", "duplicate", "version" };
+static const char *const oddity_names[ODDITY_N] = { "status", "no_serial", "duplicate", "version", "pause" };
 
 struct line {
 	char *buf;

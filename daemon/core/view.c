@@ -121,7 +121,7 @@ static const struct target *view_facts(const struct reconcile *r, uint32_t slot,
 		.next_try_ns = next_try(r, t),
 		.rollout = t->rollout,
 		.wave = t->wave,
-		.next = strings_text(&r->strings, t->reported == desired ? 0 : target_next(t)),
+		.next = strings_text(&r->strings, t->reported == desired || t->is_way_unknown ? 0 : target_next(t)),
 		.site = t->site ? strings_text(&r->strings, t->site) : inst->text,
 		.is_held = target_is_operator_held(t),
 		.is_urgent = desired && target_is_urgent(t),
@@ -290,7 +290,7 @@ static enum reason policy_reason(const struct reconcile *r, struct policy_state 
 	enum reason reason = pacing_calendar_reason(r, p);
 
 	for (uint32_t i = 0; i < r->n_pauses; i++)
-		if (r->pauses[i].policy == 0 || (r->pauses[i].policy == p->name && r->pauses[i].version == 0 && r->pauses[i].version_type < 0))
+		if (r->pauses[i].policy == 0 || ((r->pauses[i].policy == p->name || r->pauses[i].is_orphan) && r->pauses[i].version == 0 && r->pauses[i].version_type < 0))
 			return REASON_PAUSED;
 	if (reason != REASON_NONE)
 		return reason;

@@ -225,6 +225,8 @@ void observer_settled(struct observer *o, const struct action *a)
 	in->is_withdrawn = a->outcome == INTENT_WITHDRAWN;
 	if (is_try(in, a))
 		in->serial_of->counts[in->type].urgent = 0; /* upgrade-now is for one try */
+	else if (a->outcome == INTENT_VERIFIED)
+		in->serial_of->counts[in->type].urgent_until_ns = o->w->now_ns + in->deadline_ns; /* the next hop has its own time */
 	close_intent(o, in);
 	check_outcome(o, in, a);
 	count(o, in);

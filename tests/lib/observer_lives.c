@@ -27,6 +27,11 @@ static int64_t move_ns(const struct observer *o, const struct store_row *row)
 	return row->written.boot == now.boot ? 0 : moved_ns(o, row, row->written.boot_ns) - row->written_ns;
 }
 
+static int64_t moved_or_0(const struct observer *o, const struct store_row *row, int64_t time_ns)
+{
+	return time_ns == INT64_MIN ? 0 : moved_ns(o, row, time_ns);
+}
+
 void observer_crashed(struct observer *o, bool is_lost)
 {
 	for (size_t i = 0; is_lost && i < o->n_intents; i++)
@@ -157,7 +162,7 @@ static void take_counts(struct observer *o, const struct store_row *row)
 		c->written[0] = c->written[0].made_ns == row->written_ns ? c->written[0] : c->written[1];
 		c->written[0].is_stored = true;
 		c->next_ns = c->written[0].next_ns + move_ns(o, row);
-		observer_take_words(o, rec, rec->number[REC_TARGET_APPROVED_AT] == INT64_MIN ? 0 : moved_ns(o, row, rec->number[REC_TARGET_APPROVED_AT]));
+		observer_take_words(o, rec, moved_or_0(o, row, rec->number[REC_TARGET_APPROVED_AT]), moved_or_0(o, row, rec->number[REC_TARGET_URGENT_UNTIL]));
 		return;
 	}
 	c = &observer_serial(o, rec->text[REC_ATTEMPTS_TEXT_SERIAL])->counts[rec->number[REC_ATTEMPTS_VERSION_TYPE]];

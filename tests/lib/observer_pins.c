@@ -105,15 +105,31 @@ bool observer_is_desired(const struct observer *o, const struct seen_box *box, e
 	return o->w->now_ns < c->changed_ns + MINUTE && version == newest(p, p->channel[type], (unsigned int)model, c->old_offered, c->old_release);
 }
 
-/* The first hop above what it has, when that is on the way. */
+/* Is there a hop of which nobody can tell whether it is on the way? It must not be passed over. */
+static bool is_way_unknown(const struct world_pin *p, int have, int want)
+{
+	for (uint32_t i = 0; i < p->n_via; i++) {
+		bool is_reached = is_ranked(have) && is_ranked(p->via[i]) && have >= p->via[i];
+		bool is_beyond = is_ranked(p->via[i]) && is_ranked(want) && p->via[i] >= want;
+
+		if (have == p->via[i] || p->via[i] == want || is_reached || is_beyond)
+			continue;
+		return !is_ranked(have) || !is_ranked(p->via[i]) || !is_ranked(want); /* else that is the first hop, and it is known */
+	}
+	return false;
+}
+
+/* The first hop above what it has, when that is on the way; VERSION_ABSENT: nobody can tell. */
 int observer_next(const struct observer *o, const struct seen_box *box, enum version_type type, int have, int want)
 {
 	uint32_t pin = observer_pin_of(o, box);
 	const struct world_pin *p;
 
-	if (pin == PIN_NONE || type != VERSION_TYPE_DEVICE || !is_ranked(have) || !is_ranked(want))
+	if (pin == PIN_NONE || type != VERSION_TYPE_DEVICE || have < 0 || want < 0)
 		return want;
 	p = &o->w->applied->pins[pin];
+	if (is_way_unknown(p, have, want))
+		return VERSION_ABSENT;
 	for (uint32_t i = 0; i < p->n_via; i++)
 		if (p->via[i] > have && p->via[i] < want)
 			return p->via[i];

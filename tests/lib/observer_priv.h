@@ -54,6 +54,7 @@ struct seen_counts {
 	uint64_t shown_attempts, shown_failures; /* what was said to be stored */
 	bool is_held;              /* by an operator */
 	int urgent, approved;      /* version + 1; 0: none */
+	int64_t urgent_until_ns;   /* … if it was not started by then */
 	int64_t changed_ns;        /* when the approved version changed without a word */
 	uint32_t ended_policy;     /* + 1; the rollout that it ended in last */
 	int ended_version;
@@ -277,7 +278,7 @@ void observer_check_pause_record(struct observer *o, const struct record *rec);
 void observer_rollouts_begin(struct observer *o);
 void observer_take_rollout(struct observer *o, const struct record *rec);
 void observer_take_pause(struct observer *o, const struct record *rec);
-void observer_take_words(struct observer *o, const struct record *rec, int64_t approved_ns);
+void observer_take_words(struct observer *o, const struct record *rec, int64_t approved_ns, int64_t urgent_until_ns);
 
 /* observer_lives.c */
 void observer_taken_up(struct observer *o);

@@ -9,7 +9,7 @@
 
 #include "core/hash.h"
 
-
+#include <stdlib.h>
 #include <string.h>
 
 #define DAY (24 * HOUR)
@@ -180,12 +180,21 @@ static void check_halts(const struct observer *o, const struct seen_intent *in, 
 
 /* ---- words ---- */
 
+/* Its policy left the settings: it may be about any that took its place. */
+static bool is_orphan(const struct observer *o, const struct seen_pause *p)
+{
+	for (uint32_t i = 0; i < o->w->applied->n_policies; i++)
+		if (strcmp(o->w->applied->policy_names[i], p->policy) == 0)
+			return false;
+	return true;
+}
+
 static bool is_paused(const struct observer *o, const struct seen_intent *in)
 {
 	for (size_t i = 0; i < o->n_pauses; i++) {
 		const struct seen_pause *p = &o->pauses[i];
 
-		if ((p->policy[0] == '\0' || strcmp(p->policy, o->w->applied->policy_names[in->policy]) == 0) &&
+		if ((p->policy[0] == '\0' || is_orphan(o, p) || strcmp(p->policy, o->w->applied->policy_names[in->policy]) == 0) &&
 		    (p->version == VERSION_ABSENT || p->version == in->goal) && (p->type < 0 || p->type == (int)in->type))
 			return true;
 	}
@@ -246,10 +255,12 @@ static void approve(struct observer *o, const struct act *act)
 	o->grants[o->n_grants++] = index_mix(index_hash(index_hash(0, act->account), act->version), (uint64_t)type_of(act->version_type));
 }
 
-static void take_word(struct seen_counts *c, const struct target_view *v, enum act_kind kind)
+static void take_word(const struct observer *o, struct seen_counts *c, const struct target_view *v, enum act_kind kind)
 {
 	int64_t next_ns = 0;
 
+	if (kind == ACT_HOLD || kind == ACT_RELEASE)
+		c->urgent = 0; /* that takes it back */
 	if (kind == ACT_HOLD) {
 		c->is_held = true;
 	} else if (kind == ACT_RELEASE) {
@@ -260,6 +271,7 @@ static void take_word(struct seen_counts *c, const struct target_view *v, enum a
 		c->next_ns = next_ns;
 	} else if (kind == ACT_UPGRADE_NOW && v->desired[0] && v->phase != PHASE_IN_SYNC && v->phase != PHASE_AHEAD) {
 		c->urgent = world_version_rank(v->desired) + 1;
+		c->urgent_until_ns = o->w->now_ns + o->w->applied->policies[v->policy].deadline_ns;
 	}
 }
 
@@ -271,7 +283,7 @@ static void on_targets(struct observer *o, const struct act *act)
 		if (!reconcile_target(o->w->core, slot, &v) || !act->serial_number || strcmp(v.serial_number, act->serial_number) != 0 ||
 		    (act->version_type && (int)v.version_type != type_of(act->version_type)))
 			continue;
-		take_word(&observer_serial(o, v.serial_number)->counts[v.version_type], &v, act->kind);
+		take_word(o, &observer_serial(o, v.serial_number)->counts[v.version_type], &v, act->kind);
 	}
 }
 
@@ -315,7 +327,7 @@ void observer_may_go(struct observer *o, const struct seen_intent *in, const cha
 {
 	const struct seen_counts *c = &in->serial_of->counts[in->type];
 	const struct seen_rollout *ro = observer_rollout(o, in->policy, in->type, in->goal);
-	bool is_urgent = c->urgent == in->goal + 1;
+	bool is_urgent = c->urgent == in->goal + 1 && in->created_ns <= c->urgent_until_ns + SLACK;
 
 	check_halts(o, in, ro, what);
 	check_calendar(o, in, is_urgent, what);
@@ -429,10 +441,13 @@ static void check_change(struct observer *o, struct seen_serial *s, const struct
 }
 
 /* It waits no more for the version that was to come now: it has it, a newer one, or another is desired. Of one that left, nobody knows. */
-static bool is_urgency_over(const struct observer *o, const char *serial, enum version_type type, int urgent)
+static bool is_urgency_over(const struct observer *o, const char *serial, enum version_type type, const struct seen_counts *c)
 {
 	struct target_view v;
+	int urgent = c->urgent;
 
+	if (o->w->now_ns + SLACK >= c->urgent_until_ns)
+		return true; /* it lapsed */
 	for (uint32_t slot = 0; slot < reconcile_target_slots(o->w->core); slot++)
 		if (reconcile_target(o->w->core, slot, &v) && v.version_type == type && strcmp(v.serial_number, serial) == 0)
 			return v.phase == PHASE_IN_SYNC || v.phase == PHASE_AHEAD || (v.desired[0] && world_version_rank(v.desired) + 1 != urgent);
@@ -448,10 +463,13 @@ void observer_check_words(struct observer *o, const struct record *rec)
 
 	if ((rec->text[REC_TARGET_TEXT_HELD_BY][0] != '\0') != c->is_held)
 		world_break(o->w, "rule 11", "%s is stored as %s, and is not", s->serial, c->is_held ? "not held" : "held");
-	if (c->urgent && !rec->text[REC_TARGET_TEXT_URGENT][0] && is_urgency_over(o, s->serial, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], c->urgent))
+	if (c->urgent && !rec->text[REC_TARGET_TEXT_URGENT][0] && is_urgency_over(o, s->serial, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], c))
 		c->urgent = 0;
 	if (world_version_rank(rec->text[REC_TARGET_TEXT_URGENT]) + 1 != c->urgent)
 		world_break(o->w, "rule 11", "%s %s is stored as urgent for \"%s\", %d", s->serial, version_type_names[rec->number[REC_TARGET_VERSION_TYPE]], rec->text[REC_TARGET_TEXT_URGENT], c->urgent);
+	if (c->urgent && llabs(rec->number[REC_TARGET_URGENT_UNTIL] + o->w->boot_ns - c->urgent_until_ns) > SLACK)
+		world_break(o->w, "rule 11", "%s is stored as urgent until %lld s, it should be %lld s", s->serial,
+			    (long long)((rec->number[REC_TARGET_URGENT_UNTIL] + o->w->boot_ns) / NS_PER_S), (long long)(c->urgent_until_ns / NS_PER_S));
 	if (approved != c->approved)
 		check_change(o, s, rec);
 	c->approved = approved;
@@ -553,7 +571,7 @@ void observer_take_pause(struct observer *o, const struct record *rec)
 	observer_pause(o, rec->text[REC_PAUSE_TEXT_POLICY], world_version_rank(rec->text[REC_PAUSE_TEXT_VERSION]), (int)rec->number[REC_PAUSE_VERSION_TYPE]);
 }
 
-void observer_take_words(struct observer *o, const struct record *rec, int64_t approved_ns)
+void observer_take_words(struct observer *o, const struct record *rec, int64_t approved_ns, int64_t urgent_until_ns)
 {
 	struct seen_serial *s = observer_serial(o, rec->text[REC_TARGET_TEXT_SERIAL]);
 	struct seen_counts *c = &s->counts[rec->number[REC_TARGET_VERSION_TYPE]];
@@ -563,6 +581,7 @@ void observer_take_words(struct observer *o, const struct record *rec, int64_t a
 		add_change(o, s, (enum version_type)rec->number[REC_TARGET_VERSION_TYPE], NONE, approved_ns);
 	c->is_held = rec->text[REC_TARGET_TEXT_HELD_BY][0] != '\0';
 	c->urgent = world_version_rank(rec->text[REC_TARGET_TEXT_URGENT]) + 1;
+	c->urgent_until_ns = urgent_until_ns;
 	c->approved = world_version_rank(rec->text[REC_TARGET_TEXT_APPROVED]) + 1;
 	c->ended_policy = names_policy(o, rec->text[REC_TARGET_TEXT_ENDED_POLICY], &policy) ? policy + 1 : 0;
 	c->ended_version = world_version_rank(rec->text[REC_TARGET_TEXT_ENDED_VERSION]);
