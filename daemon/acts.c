@@ -84,7 +84,8 @@ static int told(struct acts *a, const struct plan *plan)
 
 		if (action->kind != ACTION_TELL_ACT)
 			continue;
-		result = (struct control_result){ .is_supported = true, .outcome = action->act_outcome, .count = action->count, .is_durable = true };
+		result = (struct control_result){ .is_supported = true, .outcome = action->act_outcome, .count = action->count,
+						   .until_s = action->until_s, .is_durable = true };
 		ticket = action->ticket;
 	}
 	if (ticket)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct act_options {
 	char *socket; /* owned */
@@ -167,7 +168,8 @@ static const char *const what_it_does[ACT_N] = {
 	[ACT_HOLD] = "Leaves targets on their version until they are released.",
 	[ACT_RELEASE] = "Undoes a hold; never one of the configuration.",
 	[ACT_RETRY] = "Clears attempts and failure of targets, so that they are tried again.",
-	[ACT_UPGRADE_NOW] = "Upgrades targets without window, wave, soak, rate and gate. All else holds, freezes included.",
+	[ACT_UPGRADE_NOW] = "Upgrades targets without window, wave, soak, rate and gate. All else holds, freezes included. Lapses\n"
+			    "when it could not be started within one deadline of its policy; hold and release take it back.",
 };
 
 /* ---- the command ---- */
@@ -197,6 +199,18 @@ static int parse(enum act_kind kind, int argc, char **argv, struct act_options *
 	return 0;
 }
 
+/* Ends the line; what lapses says when. */
+static void tell_until(const cJSON *until)
+{
+	time_t at = cJSON_IsNumber(until) ? (time_t)until->valuedouble : 0;
+	char text[32] = "";
+	struct tm tm;
+
+	if (at > 0 && gmtime_r(&at, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	printf("%s%s\n", text[0] ? "; it lapses when nothing could be started by " : "", text);
+}
+
 /* The daemon took the act: says so, and whether it will last. */
 static int tell_result(enum act_kind kind, const struct control_reply *reply, bool is_quiet)
 {
@@ -212,7 +226,9 @@ static int tell_result(enum act_kind kind, const struct control_reply *reply, bo
 	if (!is_quiet && cJSON_IsNumber(count) && count->valuedouble > 0)
 		printf(" (%.0f %s)", count->valuedouble, OF_ROLLOUTS & ACT(kind) ? "affected" : count->valuedouble > 1 ? "targets" : "target");
 	if (!is_quiet)
-		printf("%s\n", is_durable ? ", stored" : "");
+		printf("%s", is_durable ? ", stored" : "");
+	if (!is_quiet)
+		tell_until(cJSON_GetObjectItemCaseSensitive(object, "until_s"));
 	if (!is_durable)
 		fprintf(stderr, "sagpin: %s: %s\n%s%s%s", act_names[kind], warning ? warning : "it is not known whether it is stored", next ? "next: " : "",
 			next ? next : "", next ? "\n" : "");

@@ -48,6 +48,7 @@ struct control_result {
 	enum act_outcome outcome;
 	uint32_t count;
 	bool is_durable; /* of DONE and ALREADY; false: it holds now and is lost when the daemon ends */
+	int64_t until_s; /* wall clock: what it changed lapses then; 0: it does not */
 };
 /* A request that is gone or was answered already is ignored. */
 void control_answer(struct control *c, uint64_t request, const struct control_result *result);

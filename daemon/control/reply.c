@@ -129,6 +129,7 @@ char *reply_result(const struct act *act, const struct control_result *result, c
 	is_whole = cJSON_AddStringToObject(object, "act", act_names[act->kind]) &&
 		   cJSON_AddStringToObject(object, "outcome", act_outcome_names[result->outcome]) &&
 		   cJSON_AddNumberToObject(object, "count", result->count) && cJSON_AddStringToObject(object, "who", act->who) &&
+		   (result->until_s == 0 || cJSON_AddNumberToObject(object, "until_s", (double)result->until_s)) &&
 		   (!is_good || cJSON_AddBoolToObject(object, "durable", result->is_durable)) &&
 		   add_text(object, is_good ? "warning" : "error", what.text) && add_text(object, "next", next.text);
 	return print(object, is_whole);

@@ -13,11 +13,12 @@
 struct result {
 	enum act_outcome outcome;
 	uint32_t n;
+	int64_t until_ns; /* when the last of it lapses; 0: it does not */
 };
 
 static struct result counted(uint32_t n_found, uint32_t n_changed)
 {
-	return (struct result){ n_found == 0 ? ACT_NOT_FOUND : n_changed == 0 ? ACT_ALREADY : ACT_DONE, n_changed };
+	return (struct result){ n_found == 0 ? ACT_NOT_FOUND : n_changed == 0 ? ACT_ALREADY : ACT_DONE, n_changed, 0 };
 }
 
 /* -1: not given. */
@@ -121,21 +122,21 @@ static struct result take_pause(struct reconcile *r, const struct act *act)
 	struct pause p = { .version_type = type_of(act), .since_s = r->wall_s };
 
 	if (!act->is_all && !act->policy)
-		return (struct result){ ACT_INCOMPLETE, 0 };
+		return (struct result){ ACT_INCOMPLETE, 0, 0 };
 	if (!act->is_all && !is_known(r, act))
-		return (struct result){ ACT_NOT_FOUND, 0 };
+		return (struct result){ ACT_NOT_FOUND, 0, 0 };
 	if (act->is_all)
 		p.version_type = -1;
 	else
 		p.policy = intern(r, act->policy);
 	p.version = !act->is_all && act->version ? intern(r, act->version) : 0;
 	if (pause_find(r, p.policy, p.version, p.version_type))
-		return (struct result){ ACT_ALREADY, 0 };
+		return (struct result){ ACT_ALREADY, 0, 0 };
 	pause_add(r, p, act->who, act->why);
 	if (!r->is_out_of_memory)
 		memory_pause(r, &r->pauses[r->n_pauses - 1]);
 	sweep_begin(r);
-	return (struct result){ ACT_DONE, 1 };
+	return (struct result){ ACT_DONE, 1, 0 };
 }
 
 static void pause_remove(struct reconcile *r, struct pause *p)
@@ -153,12 +154,12 @@ static struct result take_resume(struct reconcile *r, const struct act *act)
 	struct pause *p;
 
 	if (!act->is_all && !act->policy)
-		return (struct result){ ACT_INCOMPLETE, 0 };
+		return (struct result){ ACT_INCOMPLETE, 0, 0 };
 	if (act->is_all) {
 		p = pause_find(r, 0, 0, -1);
 		if (p)
 			pause_remove(r, p);
-		return (struct result){ p ? ACT_DONE : ACT_ALREADY, p ? 1 : 0 };
+		return (struct result){ p ? ACT_DONE : ACT_ALREADY, p ? 1 : 0, 0 };
 	}
 	for (uint32_t i = r->n_pauses; i-- > 0;) {
 		p = &r->pauses[i];
@@ -188,7 +189,7 @@ static struct result approve_wave(struct reconcile *r, const struct act *act)
 	uint32_t n = 0, n_found = 0;
 
 	if (!act->policy)
-		return (struct result){ ACT_INCOMPLETE, 0 };
+		return (struct result){ ACT_INCOMPLETE, 0, 0 };
 	for (uint32_t i = 0; i < r->n_rollouts; i++) {
 		struct rollout *ro = r->rollouts[i];
 		uint32_t index = r->policies[ro->policy]->index;
@@ -225,18 +226,18 @@ static struct result take_approve(struct reconcile *r, const struct act *act)
 	uint32_t n = 0, version, account = NONE;
 
 	if ((act->policy && !policy_is_known(r, act->policy)) || (act->account && !account_is_known(r, act->account)))
-		return (struct result){ ACT_NOT_FOUND, 0 };
+		return (struct result){ ACT_NOT_FOUND, 0, 0 };
 	if (act->wave)
 		return approve_wave(r, act);
 	if (!act->account || type < 0 || !act->version || act->count == 0)
-		return (struct result){ ACT_INCOMPLETE, 0 };
+		return (struct result){ ACT_INCOMPLETE, 0, 0 };
 	version = strings_find(&r->strings, act->version);
 	for (uint32_t i = 0; i < r->n_accounts; i++)
 		if (strcmp(strings_text(&r->strings, r->accounts[i]->name), act->account) == 0)
 			account = i;
 	if (version != NONE && version != 0 && account != NONE)
 		n = approval_grant(r, account, (enum version_type)type, version, act->count);
-	return (struct result){ n == 0 ? ACT_NOT_FOUND : n > act->count ? ACT_TOO_MANY : ACT_DONE, n };
+	return (struct result){ n == 0 ? ACT_NOT_FOUND : n > act->count ? ACT_TOO_MANY : ACT_DONE, n, 0 };
 }
 
 /* ---- targets ---- */
@@ -355,9 +356,11 @@ static bool is_held_by_config(const struct reconcile *r, const struct target *t)
 static struct result take_targets(struct reconcile *r, const struct act *act, act_on_target on_target)
 {
 	uint32_t n = 0, n_found = 0, n_held = 0;
+	struct result result;
+	int64_t until_ns = 0;
 
 	if (!act->instance_id && !act->serial_number)
-		return (struct result){ ACT_INCOMPLETE, 0 };
+		return (struct result){ ACT_INCOMPLETE, 0, 0 };
 	for (uint32_t slot = 0; slot < r->targets.n && !r->is_out_of_memory; slot++) {
 		const struct target *t = target_at(r, slot);
 		bool is_held;
@@ -370,12 +373,16 @@ static struct result take_targets(struct reconcile *r, const struct act *act, ac
 		if ((is_held && act->kind == ACT_UPGRADE_NOW) || !on_target(r, slot, act))
 			continue;
 		n++;
+		if (act->kind == ACT_UPGRADE_NOW && t->history->urgent_until_ns > until_ns)
+			until_ns = t->history->urgent_until_ns;
 		memory_target(r, slot);
 		device_update(r, t->device);
 	}
 	if (n == 0 && n_held > 0)
-		return (struct result){ ACT_HELD_BY_CONFIG, n_held };
-	return counted(n_found, n);
+		return (struct result){ ACT_HELD_BY_CONFIG, n_held, 0 };
+	result = counted(n_found, n);
+	result.until_ns = until_ns;
+	return result;
 }
 
 static struct result take_target_act(struct reconcile *r, const struct act *act)
@@ -402,11 +409,12 @@ void act_take(struct reconcile *r, const struct event *ev)
 
 	if (ev->act.kind >= ACT_N)
 		return;
-	result = ev->act.version_type && type_of(&ev->act) < 0 ? (struct result){ ACT_NOT_FOUND, 0 } : acts[ev->act.kind](r, &ev->act);
+	result = ev->act.version_type && type_of(&ev->act) < 0 ? (struct result){ ACT_NOT_FOUND, 0, 0 } : acts[ev->act.kind](r, &ev->act);
 	a = plan_add(r, ACTION_TELL_ACT);
 	a->act = ev->act.kind;
 	a->act_outcome = result.outcome;
 	a->count = result.n;
+	a->until_s = result.until_ns ? r->wall_s + (result.until_ns - r->now_ns) / NS_PER_S : 0;
 	a->ticket = result.outcome == ACT_DONE ? memory_next_ticket(r) : 0;
 }
 

@@ -281,6 +281,7 @@ struct action {
 	enum act_kind act;
 	enum act_outcome act_outcome;
 	uint32_t count;
+	int64_t until_s;       /* TELL_ACT: wall clock, what it changed lapses then; 0: it does not */
 	enum version_type version_type; /* TELL_APPROVAL */
 	const struct auto_upgrade_policy *auto_upgrade; /* SET_AUTO_UPGRADE: valid until the next step */
 	enum auto_upgrade_change auto_upgrade_change;

@@ -225,7 +225,7 @@ enum act_outcome outcome_at_once = ACT_OUTCOME_N;
 
 static void take_act(void *ctx, const struct act *act, uint64_t request)
 {
-	const struct control_result result = { true, outcome_at_once, 3, true };
+	const struct control_result result = { true, outcome_at_once, 3, true, 0 };
 
 	assert_ptr_equal(ctx, &taken);
 	taken = *act;

@@ -32,7 +32,7 @@ static void test_act_at_once(void **state)
 
 static void test_act_that_waits(void **state)
 {
-	const struct control_result stored = { true, ACT_DONE, 3, true }, failed = { true, ACT_DONE, 3, false };
+	const struct control_result stored = { true, ACT_DONE, 3, true, 0 }, failed = { true, ACT_DONE, 3, false, 0 };
 	uint64_t first;
 	int a, b;
 
@@ -58,7 +58,7 @@ static void test_act_that_waits(void **state)
 
 static void test_one_connection_many_acts(void **state)
 {
-	const struct control_result stored = { true, ACT_ALREADY, 0, true };
+	const struct control_result stored = { true, ACT_ALREADY, 0, true, 0 };
 	int fd;
 
 	(void)state;
@@ -79,7 +79,7 @@ static void test_one_connection_many_acts(void **state)
 /* The result never comes: the client hears that, and the next one is served. */
 static void test_act_without_result(void **state)
 {
-	const struct control_result stored = { true, ACT_DONE, 3, true };
+	const struct control_result stored = { true, ACT_DONE, 3, true, 0 };
 	int fd;
 
 	(void)state;
@@ -97,7 +97,7 @@ static void test_act_without_result(void **state)
 
 static void test_client_that_left(void **state)
 {
-	const struct control_result stored = { true, ACT_DONE, 3, true };
+	const struct control_result stored = { true, ACT_DONE, 3, true, 0 };
 	int fd;
 
 	(void)state;
@@ -138,7 +138,7 @@ static void test_unsupported(void **state)
 /* Who it was is what the kernel says. */
 static void test_who(void **state)
 {
-	const struct control_result stored = { true, ACT_DONE, 3, true };
+	const struct control_result stored = { true, ACT_DONE, 3, true, 0 };
 	pid_t child;
 	int status = -1;
 
@@ -270,7 +270,7 @@ static void test_slow(void **state)
 
 static void test_crowd(void **state)
 {
-	const struct control_result stored = { true, ACT_DONE, 3, true };
+	const struct control_result stored = { true, ACT_DONE, 3, true, 0 };
 	int fds[32], late;
 
 	(void)state;

@@ -191,25 +191,27 @@ static void test_outcomes(void **state)
 {
 	const struct act pause = { .kind = ACT_PAUSE, .who = "root", .why = "x" };
 	const struct act hold = { .kind = ACT_HOLD, .who = "uid 1", .why = "x" };
+	const struct act now = { .kind = ACT_UPGRADE_NOW, .who = "root", .why = "x" };
 
 	(void)state;
-	expect_answer(&pause, &(struct control_result){ true, ACT_DONE, 3, true }, 200,
+	expect_answer(&now, &(struct control_result){ true, ACT_DONE, 1, true, 1700000600 }, 200, PARTS("\"until_s\":1700000600", "\"durable\":true}"));
+	expect_answer(&pause, &(struct control_result){ true, ACT_DONE, 3, true, 0 }, 200,
 		      PARTS("{\"act\":\"pause\"", "\"outcome\":\"done\"", "\"count\":3", "\"who\":\"root\"", "\"durable\":true}"));
-	expect_answer(&pause, &(struct control_result){ true, ACT_ALREADY, 0, true }, 200, PARTS("\"already\"", "\"durable\":true}"));
-	expect_answer(&pause, &(struct control_result){ true, ACT_DONE, 3, false }, 200,
+	expect_answer(&pause, &(struct control_result){ true, ACT_ALREADY, 0, true, 0 }, 200, PARTS("\"already\"", "\"durable\":true}"));
+	expect_answer(&pause, &(struct control_result){ true, ACT_DONE, 3, false, 0 }, 200,
 		      PARTS("\"durable\":false", "\"warning\":\"it holds now", "lost when the daemon ends", "\"next\":"));
-	expect_answer(&pause, &(struct control_result){ true, ACT_NOT_FOUND, 0, true }, 404,
+	expect_answer(&pause, &(struct control_result){ true, ACT_NOT_FOUND, 0, true, 0 }, 404,
 		      PARTS("\"not_found\"", "\"error\":\"pause: nothing fits", "\"next\":\"sagpin plan --all shows"));
-	expect_answer(&pause, &(struct control_result){ true, ACT_INCOMPLETE, 0, true }, 400, PARTS("\"incomplete\"", "\"error\":", "--all"));
-	expect_answer(&hold, &(struct control_result){ true, ACT_INCOMPLETE, 0, true }, 400, PARTS("uid 1", "--instance or --serial-number"));
-	expect_answer(&hold, &(struct control_result){ true, ACT_HELD_BY_CONFIG, 0, true }, 409, PARTS("held_by_config", "configuration holds", "its pin"));
+	expect_answer(&pause, &(struct control_result){ true, ACT_INCOMPLETE, 0, true, 0 }, 400, PARTS("\"incomplete\"", "\"error\":", "--all"));
+	expect_answer(&hold, &(struct control_result){ true, ACT_INCOMPLETE, 0, true, 0 }, 400, PARTS("uid 1", "--instance or --serial-number"));
+	expect_answer(&hold, &(struct control_result){ true, ACT_HELD_BY_CONFIG, 0, true, 0 }, 409, PARTS("held_by_config", "configuration holds", "its pin"));
 	expect_answer(&hold, &(struct control_result){ .is_supported = false }, 501, PARTS("{\"error\":\"this sagpin does not support", "\"next\":"));
 }
 
 static void test_too_many(void **state)
 {
 	struct act act = { .kind = ACT_APPROVE, .account = "prod", .version_type = "Device", .version = "3.4.2", .count = 50, .who = "root", .why = "x" };
-	const struct control_result result = { true, ACT_TOO_MANY, 57, true };
+	const struct control_result result = { true, ACT_TOO_MANY, 57, true, 0 };
 
 	(void)state;
 	expect_answer(&act, &result, 409,
@@ -228,7 +230,7 @@ static void test_every_refusal_has_a_next_step(void **state)
 		const struct act act = { .kind = (enum act_kind)kind, .who = "root", .why = "x" };
 
 		for (int outcome = ACT_NOT_FOUND; outcome < ACT_OUTCOME_N; outcome++) {
-			char *text = reply_result(&act, &(struct control_result){ true, (enum act_outcome)outcome, 1, true }, "", &status);
+			char *text = reply_result(&act, &(struct control_result){ true, (enum act_outcome)outcome, 1, true, 0 }, "", &status);
 			cJSON *object = cJSON_Parse(text);
 
 			assert_true(status >= 400 && status < 500);
