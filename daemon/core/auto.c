@@ -152,7 +152,7 @@ static void arm(struct reconcile *r, uint32_t scope)
 
 	if (s->ticket != 0)
 		due = INT64_MAX; /* the answer arms it */
-	else if (s->lists[AUTO_LIST_ACT].head != NONE || s->lists[AUTO_LIST_FIRST].head != NONE)
+	else if (s->lists[AUTO_LIST_SET].head != NONE || s->lists[AUTO_LIST_ACT].head != NONE || s->lists[AUTO_LIST_FIRST].head != NONE)
 		due = any_due(r, scope);
 	else if (s->lists[AUTO_LIST_REGULAR].head != NONE)
 		due = regular_due(r, scope);
@@ -219,6 +219,8 @@ static enum auto_list list_for(struct reconcile *r, const struct target *t)
 {
 	const struct auto_upgrade_policy *policy = auto_policy_of(r, t);
 
+	if (t->auto_list == AUTO_LIST_SET)
+		return AUTO_LIST_SET;
 	if (t->auto_list == AUTO_LIST_ACT || is_wish_new(r, t) || is_free_again(r, t))
 		return AUTO_LIST_ACT;
 	if (!target_is_online(r, t))
@@ -405,10 +407,19 @@ static void act(struct reconcile *r, uint32_t slot)
 		ask_set(r, slot, h);
 }
 
+static enum auto_list whose_turn(const struct auto_upgrader *s)
+{
+	enum auto_list list = AUTO_LIST_SET;
+
+	while (list < AUTO_LIST_REGULAR && s->lists[list].head == NONE)
+		list++;
+	return list;
+}
+
 void auto_turn(struct reconcile *r, uint32_t scope)
 {
 	struct auto_upgrader *s = &r->scopes[scope]->auto_upgrader;
-	enum auto_list from = s->lists[AUTO_LIST_ACT].head != NONE ? AUTO_LIST_ACT : s->lists[AUTO_LIST_FIRST].head != NONE ? AUTO_LIST_FIRST : AUTO_LIST_REGULAR;
+	enum auto_list from = whose_turn(s);
 	uint32_t slot = s->lists[from].head;
 
 	if (slot == NONE || r->now_ns < (from == AUTO_LIST_REGULAR ? regular_due(r, scope) : any_due(r, scope))) {
@@ -416,9 +427,9 @@ void auto_turn(struct reconcile *r, uint32_t scope)
 		return;
 	}
 	s->asked_ns = r->now_ns;
-	if (from != AUTO_LIST_ACT)
+	if (from >= AUTO_LIST_FIRST)
 		s->regular_ns = r->now_ns;
-	if (from == AUTO_LIST_ACT) {
+	if (from < AUTO_LIST_FIRST) {
 		act(r, slot);
 	} else {
 		move(r, slot, from);
@@ -430,10 +441,12 @@ void auto_turn(struct reconcile *r, uint32_t scope)
 
 void auto_hold_turn(struct reconcile *r, uint32_t hold)
 {
-	uint32_t slot = auto_hold_at(r, hold)->target;
+	const struct auto_hold *h = auto_hold_at(r, hold);
+	uint32_t slot = h->target;
 
+	/* behind many others what was read would not be fresh any more when it is its turn, again and again */
 	if (slot != NONE && target_at(r, slot)->auto_list != AUTO_LIST_NONE)
-		move(r, slot, AUTO_LIST_ACT);
+		move(r, slot, is_fresh(r, h, target_at(r, slot)->auto_scope) ? AUTO_LIST_SET : AUTO_LIST_ACT);
 }
 
 /* ---- what was read ---- */
@@ -460,7 +473,7 @@ static void go(struct reconcile *r, uint32_t slot, struct auto_hold *h)
 	if (r->now_ns < h->not_before_ns)
 		set_timer(r, &h->timer, h->not_before_ns);
 	else
-		move(r, slot, AUTO_LIST_ACT);
+		move(r, slot, AUTO_LIST_SET);
 }
 
 /* A new hold, or an old one of which somebody thought better: nothing is set before this is durable. */

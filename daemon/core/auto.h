@@ -15,6 +15,7 @@ struct target;
 /* In which list of its scope a target stands: whose turn comes first. */
 enum auto_list {
 	AUTO_LIST_NONE,
+	AUTO_LIST_SET,     /* was just read, and is to be set: before that is old */
 	AUTO_LIST_ACT,     /* something is to be set, or what was set is to be seen */
 	AUTO_LIST_FIRST,   /* never read */
 	AUTO_LIST_REGULAR, /* spread over the interval */
