@@ -26,7 +26,7 @@ static void expect_text(const char *text, size_t limit)
 static void expect_answers(const struct act *act)
 {
 	for (int outcome = 0; outcome < 2 * ACT_OUTCOME_N; outcome++) {
-		struct control_result result = { true, (enum act_outcome)(outcome / 2), 7, outcome % 2 };
+		struct control_result result = { true, (enum act_outcome)(outcome / 2), 7, outcome % 2, 0 };
 		unsigned int status;
 		char *text = reply_result(act, &result, "", &status);
 
