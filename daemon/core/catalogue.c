@@ -78,6 +78,8 @@ static uint32_t catalogue_ensure(struct reconcile *r, uint32_t model, enum versi
 {
 	struct catalogue *c;
 
+	if (!strings_text(&r->strings, model)[0])
+		return NONE; /* not known before its instance was read: what is asked through it would be kept as of no model */
 	for (uint32_t i = 0; i < r->n_catalogues; i++)
 		if (r->catalogues[i]->model == model && r->catalogues[i]->version_type == type)
 			return i;
