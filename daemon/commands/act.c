@@ -168,8 +168,8 @@ static const char *const what_it_does[ACT_N] = {
 	[ACT_HOLD] = "Leaves targets on their version until they are released.",
 	[ACT_RELEASE] = "Undoes a hold; never one of the configuration.",
 	[ACT_RETRY] = "Clears attempts and failure of targets, so that they are tried again.",
-	[ACT_UPGRADE_NOW] = "Upgrades targets without window, wave, soak, rate and gate. All else holds, freezes included. Lapses\n"
-			    "when it could not be started within one deadline of its policy; hold and release take it back.",
+	[ACT_UPGRADE_NOW] = ("Upgrades targets without window, wave, soak, rate and gate. All else holds, freezes included. Lapses\n"
+			    "when it could not be started within one deadline of its policy; hold and release take it back."),
 };
 
 /* ---- the command ---- */

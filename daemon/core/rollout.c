@@ -266,6 +266,15 @@ static void halt_bring(struct reconcile *r, uint32_t slot, uint32_t policy)
 	}
 }
 
+/* What is under way is where its instance is now, by its own policy, whatever is desired since (rule 5). */
+static void aim_intent(struct reconcile *r, struct intent *in, const struct instance *inst)
+{
+	uint32_t index = r->policies[in->policy]->index;
+
+	if (index != POLICY_NONE && inst->scope != NONE && inst->read_ns != NEVER) /* else the stored name knows better */
+		intent_move_site(r, in, site_name(r, inst, &r->settings->policies[index]));
+}
+
 void rollout_aim(struct reconcile *r, uint32_t slot)
 {
 	struct target *t = target_at(r, slot);
@@ -273,6 +282,8 @@ void rollout_aim(struct reconcile *r, uint32_t slot)
 	uint32_t desired = target_desired(t), policy = desired ? target_policy(r, t) : NONE;
 	const struct rollout *ro = t->rollout == NONE ? NULL : r->rollouts[t->rollout];
 
+	if (t->intent)
+		aim_intent(r, t->intent, inst);
 	if (policy == NONE || inst->scope == NONE) {
 		t->rollout = NONE;
 		return;
@@ -291,8 +302,6 @@ void rollout_aim(struct reconcile *r, uint32_t slot)
 	t->aimed_pins = inst->pins;
 	t->wave = wave_of(r, inst, &r->settings->policies[r->policies[policy]->index]);
 	t->site = site_name(r, inst, &r->settings->policies[r->policies[policy]->index]);
-	if (t->intent && t->intent->policy == policy && inst->read_ns != NEVER) /* else the stored name knows better */
-		intent_move_site(r, t->intent, t->site);
 }
 
 /* ---- counting ---- */

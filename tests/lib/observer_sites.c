@@ -22,6 +22,8 @@ static const struct seen_box *box_of(const struct seen_intent *in)
 			return NULL;
 		found = box;
 	}
+	if (found && found != in->box && in->is_restored)
+		return NULL; /* one that moved while it was upgraded counts where it was called, after a restart: known, and rare */
 	return found ? found : in->box;
 }
 
