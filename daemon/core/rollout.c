@@ -108,6 +108,14 @@ static void wave_set(struct reconcile *r, struct rollout *ro, const struct polic
 	rollout_touch(r, ro);
 }
 
+static bool has_wave(const struct reconcile *r, const struct policy *policy, uint32_t name)
+{
+	for (uint32_t w = 0; w < policy->n_waves; w++)
+		if (strcmp(policy->waves[w].name, strings_text(&r->strings, name)) == 0)
+			return true;
+	return false;
+}
+
 /* What has passed under these settings. While its policy is gone, nothing is forgotten. */
 static void waves_place(struct reconcile *r, struct rollout *ro)
 {
@@ -121,6 +129,10 @@ static void waves_place(struct reconcile *r, struct rollout *ro)
 	if (passed != ro->passed)
 		rollout_touch(r, ro);
 	ro->passed = passed;
+	if (ro->approved && !has_wave(r, policy, ro->approved)) {
+		ro->approved = 0; /* as what has passed: a wave that comes back needs another word */
+		rollout_touch(r, ro);
+	}
 	wave_set(r, ro, policy, passed_next(r, passed, policy, 0));
 }
 
