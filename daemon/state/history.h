@@ -23,7 +23,7 @@ void history_deinit(struct history *h);
 int history_add(struct history *h, sqlite3 *db, const struct state_history_row *rows, size_t n);
 /* Into at most STATE_PART_MAX rows and `size` bytes for their texts, at least HISTORY_ROW_TEXT. */
 #define HISTORY_TEXTS 15
-#define HISTORY_ROW_TEXT (HISTORY_TEXTS * (STATE_TEXT_MAX + 1))
+#define HISTORY_ROW_TEXT ((size_t)HISTORY_TEXTS * (STATE_TEXT_MAX + 1))
 struct history_page {
 	struct state_history_row *rows;
 	char *text;

@@ -410,7 +410,7 @@ int store_load(struct store *s, struct store_part *part, struct store_error *ret
 	bool is_end;
 	int r;
 
-	for (part->n = 0; part->n < part->max && part->text_size - used_all >= RECORD_TEXTS * (STATE_TEXT_MAX + 1); part->n++) {
+	for (part->n = 0; part->n < part->max && part->text_size - used_all >= (size_t)RECORD_TEXTS * (STATE_TEXT_MAX + 1); part->n++) {
 		r = next_row(s, &is_end, ret_error);
 		if (!r && is_end)
 			sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
