@@ -10,7 +10,7 @@ struct event;
 struct reconcile;
 struct target;
 
-#define AUTO_AGAIN_NS (24 * 3600 * NS_PER_S) /* who sets it back by hand is overruled once in that time */
+#define AUTO_AGAIN_NS (24 * HOUR_NS) /* who sets it back by hand is overruled once in that time */
 
 /* In which list of its scope a target stands: whose turn comes first. */
 enum auto_list {

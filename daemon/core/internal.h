@@ -130,7 +130,7 @@ struct counts {
 };
 
 #define FLAPS 3 /* external changes within FLAP_NS */
-#define FLAP_NS (7 * 24 * HOUR_NS)
+#define FLAP_NS (7 * (24 * HOUR_NS))
 
 /* Only targets that were acted upon, or that moved by themselves, have one. */
 struct history {
@@ -159,7 +159,7 @@ struct remembered {
 	uint32_t aimed_policy;
 	uint8_t version_type, wait, wait_reason, n_waits;
 };
-#define REMEMBER_NS (30 * 24 * HOUR_NS)
+#define REMEMBER_NS (30 * (24 * HOUR_NS))
 
 /*
  * What is to be stored: the thing itself is looked up when the STORE is made; one that is gone is removed. A START is stored
