@@ -194,8 +194,7 @@ void site_deinit(struct reconcile *r);
 /* ---- rollout.c: waves, success, halt ---- */
 /* Sets rollout, wave and site of the target as its pin wants. */
 void rollout_aim(struct reconcile *r, uint32_t target);
-void rollout_count(struct reconcile *r, uint32_t target, struct stand s, bool is_countable);
-void rollout_uncount(struct reconcile *r, uint32_t target);
+void rollout_to_check(struct reconcile *r, struct rollout *ro); /* it is judged at the end of the step */
 /* What holds all of a wave back, whatever single targets do: paused, halted, approval, freeze, window, …, wave, soak; or none. */
 enum reason rollout_reason(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent);
 enum reason rollout_reason_but_gate(const struct reconcile *r, const struct rollout *ro, uint32_t wave, bool is_urgent);
@@ -312,3 +311,7 @@ void catalogue_answer(struct reconcile *r, uint32_t catalogue, const struct even
 void catalogue_unasked(struct reconcile *r, uint32_t catalogue);
 const struct catalogue *catalogue_find(const struct reconcile *r, uint32_t model, enum version_type type);
 void catalogue_deinit(struct reconcile *r);
+
+/* ---- counted.c ---- */
+void rollout_count(struct reconcile *r, uint32_t target, struct stand s, bool is_countable);
+void rollout_uncount(struct reconcile *r, uint32_t target);
